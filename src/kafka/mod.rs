@@ -1,0 +1,13 @@
+//! The system under test: Kafka's broker and clients over the seam of `env`.
+//!
+//! The same code runs in the simulated world and in the real one and cannot tell which. Inside, each
+//! layer sees only those before it: `types` <- `config` <- `protocol` <- { `log`, `coordinator` } <-
+//! `broker`; `client` sees `protocol` and what is below it, never the broker.
+
+pub mod broker;
+pub mod client;
+pub mod config;
+pub mod coordinator;
+pub mod log;
+pub mod protocol;
+pub mod types;
