@@ -1,1 +1,16 @@
-//! (skeleton)
+//! Kafka's configuration: one table of names, types, defaults and meanings, and the typed views of it.
+//!
+//! The table (`table/`) is the single source for the broker, the clients, the scenario loader,
+//! `retrial explain` and the documentation. A setting the system does not model is in the table too,
+//! marked [`Support::NotModelled`], so that nobody sets it believing that it works.
+
+mod settings;
+mod table;
+mod views;
+
+pub use settings::{ConfigError, Settings};
+pub use table::{Kind, Row, Side, Support, find, rows};
+pub use views::{
+    Acks, AssignorKind, BrokerConfig, CleanupPolicy, ConsumerConfig, OffsetReset, ProducerConfig,
+    TopicConfig,
+};

@@ -1,0 +1,122 @@
+//! The table: every configuration name of Kafka 4.1 that the testbed knows, by side.
+
+use std::fmt;
+
+mod broker;
+mod consumer;
+mod producer;
+mod topic;
+
+/// Whose configuration a name belongs to.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Side {
+    Broker,
+    Topic,
+    Producer,
+    Consumer,
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Side::Broker => "broker",
+            Side::Topic => "topic",
+            Side::Producer => "producer",
+            Side::Consumer => "consumer",
+        })
+    }
+}
+
+/// Type and range, as in Kafka's `ConfigDef`.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Kind {
+    Boolean,
+    Int {
+        min: i64,
+        max: i64,
+    },
+    Long {
+        min: i64,
+        max: i64,
+    },
+    Double {
+        min: f64,
+        max: f64,
+    },
+    Text,
+    OneOf(&'static [&'static str]),
+    /// Comma-separated; each part one of these, or anything if empty.
+    List(&'static [&'static str]),
+}
+
+/// Whether setting it changes anything here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Support {
+    Modelled,
+    /// Kafka has it; it has no effect here, so giving it is an error unless the scenario lists it in
+    /// `ignored`.
+    NotModelled,
+}
+
+/// One setting.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Row {
+    pub name: &'static str,
+    pub side: Side,
+    pub kind: Kind,
+    /// As text; empty where Kafka has none (null).
+    pub default: &'static str,
+    pub support: Support,
+    /// One or two sentences.
+    pub meaning: &'static str,
+}
+
+impl Row {
+    /// Says what is wrong with `text` as a value and what is allowed.
+    pub fn check(&self, text: &str) -> Result<(), String> {
+        let text = text.trim();
+        match self.kind {
+            Kind::Boolean => match text.to_ascii_lowercase().as_str() {
+                "true" | "false" => Ok(()),
+                _ => Err("expected true or false".into()),
+            },
+            Kind::Int { min, max } | Kind::Long { min, max } => match text.parse::<i64>() {
+                Ok(number) if (min..=max).contains(&number) => Ok(()),
+                Ok(_) => Err(format!("expected a number from {min} to {max}")),
+                Err(_) => Err("expected a whole number".into()),
+            },
+            Kind::Double { min, max } => match text.parse::<f64>() {
+                Ok(number) if (min..=max).contains(&number) => Ok(()),
+                _ => Err(format!("expected a number from {min} to {max}")),
+            },
+            Kind::Text => Ok(()),
+            Kind::OneOf(allowed) => one_of(text, allowed),
+            Kind::List([]) => Ok(()),
+            Kind::List(allowed) => {
+                text.split(',').map(str::trim).try_for_each(|part| one_of(part, allowed))
+            }
+        }
+    }
+}
+
+fn one_of(text: &str, allowed: &[&str]) -> Result<(), String> {
+    if allowed.contains(&text) {
+        Ok(())
+    } else {
+        Err(format!("expected one of {}", allowed.join(", ")))
+    }
+}
+
+/// All rows of one side.
+pub fn rows(side: Side) -> &'static [Row] {
+    match side {
+        Side::Broker => broker::ROWS,
+        Side::Topic => topic::ROWS,
+        Side::Producer => producer::ROWS,
+        Side::Consumer => consumer::ROWS,
+    }
+}
+
+pub fn find(side: Side, name: &str) -> Option<&'static Row> {
+    rows(side).iter().find(|row| row.name == name)
+}

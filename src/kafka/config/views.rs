@@ -1,0 +1,13 @@
+//! Typed views of the table: what the broker and the clients read.
+//!
+//! Each is built once from [`Settings`] and checks what Kafka's constructors check across settings.
+
+mod broker;
+mod consumer;
+mod producer;
+mod topic;
+
+pub use broker::BrokerConfig;
+pub use consumer::{AssignorKind, ConsumerConfig, OffsetReset};
+pub use producer::{Acks, ProducerConfig};
+pub use topic::{CleanupPolicy, TopicConfig};
