@@ -1,0 +1,51 @@
+//! When a step fires: at a time, on an event, or some time after another step.
+
+use serde::{Deserialize, Serialize};
+
+use super::{RecordAt, Span};
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Trigger {
+    /// Virtual time since the trial began.
+    At(Span),
+    /// At the end of the `count`-th matching event (since step `after` fired, if given), before any
+    /// other event. Once.
+    When {
+        event: EventName,
+        of: Option<String>,
+        record: Option<RecordAt>,
+        count: u64,
+        after: Option<String>,
+    },
+    /// That long after another step fired.
+    After { step: String, wait: Span },
+}
+
+/// Events a step or an actor can wait for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EventName {
+    /// A producer's `send()` was called.
+    Sent,
+    /// A leader appended a batch of this producer, or to this topic or partition.
+    Appended,
+    Acked,
+    Failed,
+    /// A producer has sent everything and knows every outcome.
+    Done,
+    Polled,
+    Processing,
+    Processed,
+    Committed,
+    CommitFailed,
+    Joined,
+    Left,
+    /// A group completed a rebalance: a new generation has its assignment.
+    Rebalanced,
+    /// A machine's program is up.
+    Started,
+    /// A log was cut in recovery.
+    Truncated,
+    /// An application or a client reported an error.
+    Error,
+}
