@@ -39,6 +39,8 @@ pub enum EventName {
     Committed,
     CommitFailed,
     Joined,
+    /// A consumer knows where it begins to read a partition.
+    Positioned,
     Left,
     /// A group completed a rebalance: a new generation has its assignment.
     Rebalanced,
