@@ -20,7 +20,7 @@ pub enum Start {
         event: EventName,
         of: String,
     },
-    /// Only when a step starts it.
+    /// Only when a step starts it: `start = "by-step"`.
     ByStep,
 }
 

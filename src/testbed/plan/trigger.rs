@@ -9,7 +9,8 @@ pub enum Trigger {
     /// Virtual time since the trial began.
     At(Span),
     /// At the end of the `count`-th matching event (since step `after` fired, if given), before any
-    /// other event. Once.
+    /// other event. Once. With `record`, the event concerns that record: a commit that covers it, a
+    /// poll that returned it.
     When {
         event: EventName,
         of: Option<String>,
