@@ -1,1 +1,3 @@
-//! The wire: to be written.
+//! The wire: frames, the table of APIs and versions, record batches.
+
+pub mod batch;
