@@ -1,0 +1,1 @@
+//! What the disk promises, fault by fault.
