@@ -1,0 +1,180 @@
+//! Which leader epoch wrote from which offset on: `LeaderEpochFileCache`.
+//!
+//! The file is replaced by a flush, not by each change: every batch carries its epoch, so recovery finds
+//! again whatever lies past the recovery point, and a flush stores the file before that point moves.
+
+use std::collections::BTreeMap;
+
+use super::checkpoint::{self, CheckpointError};
+use crate::{
+    env::Disk,
+    kafka::types::{LeaderEpoch, Offset},
+};
+
+pub(super) const FILE_NAME: &str = "leader-epoch-checkpoint";
+
+/// An epoch and the first offset written (or to be written) under it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EpochEntry {
+    pub epoch: LeaderEpoch,
+    pub start: Offset,
+}
+
+/// Epochs and start offsets, both strictly rising (but for epochs that wrote nothing).
+#[derive(Debug, Default)]
+pub(super) struct LeaderEpochs {
+    entries: BTreeMap<LeaderEpoch, Offset>,
+    dirty: bool,
+}
+
+impl LeaderEpochs {
+    /// A malformed file counts as empty, unlike in Kafka: without it the log is still whole.
+    pub fn load(disk: &dyn Disk, dir: &str) -> Result<Self, CheckpointError> {
+        let entry = |line: &str| {
+            let (epoch, start) = line.split_once(' ')?;
+            Some((epoch.parse().ok()?, start.trim().parse().ok()?))
+        };
+        let entries = match checkpoint::load(disk, &format!("{dir}/{FILE_NAME}"), entry) {
+            Err(CheckpointError::Malformed { .. }) => Vec::new(),
+            entries => entries?,
+        };
+        let mut epochs = LeaderEpochs::default();
+        for (epoch, start) in entries {
+            epochs.assign(LeaderEpoch(epoch), Offset(start));
+        }
+        epochs.dirty = false;
+        Ok(epochs)
+    }
+
+    pub fn latest(&self) -> Option<EpochEntry> {
+        self.entries.last_key_value().map(|(&epoch, &start)| EpochEntry { epoch, start })
+    }
+
+    pub fn earliest(&self) -> Option<EpochEntry> {
+        self.entries.first_key_value().map(|(&epoch, &start)| EpochEntry { epoch, start })
+    }
+
+    /// Records that `epoch` writes from `start` on; drops entries that contradict it.
+    pub fn assign(&mut self, epoch: LeaderEpoch, start: Offset) {
+        let known = |latest: EpochEntry| epoch == latest.epoch && start >= latest.start;
+        if epoch.0 < 0 || self.latest().is_some_and(known) {
+            return;
+        }
+        while self.latest().is_some_and(|last| last.epoch >= epoch || last.start >= start) {
+            self.entries.pop_last();
+        }
+        self.entries.insert(epoch, start);
+        self.dirty = true;
+    }
+
+    /// For a log that ends at `end` again.
+    pub fn truncate_from_end(&mut self, end: Offset) {
+        while self.latest().is_some_and(|last| last.start >= end) {
+            self.entries.pop_last();
+            self.dirty = true;
+        }
+    }
+
+    /// For a log that starts at `start`: the epoch of that offset becomes the first.
+    pub fn truncate_from_start(&mut self, start: Offset) {
+        let mut current = None;
+        while self.earliest().is_some_and(|first| first.start <= start) {
+            current = self.entries.pop_first();
+        }
+        if let Some((epoch, was)) = current {
+            self.entries.insert(epoch, start);
+            self.dirty |= was != start;
+        }
+    }
+
+    pub fn clear(&mut self) {
+        self.dirty |= !self.entries.is_empty();
+        self.entries.clear();
+    }
+
+    /// Where `epoch` ended in a log that ends at `end`, as OffsetForLeaderEpoch answers: the largest
+    /// epoch not above the one asked for, and the start of the next.
+    pub fn end_offset_for(&self, epoch: LeaderEpoch, end: Offset) -> Option<(LeaderEpoch, Offset)> {
+        if self.latest()?.epoch == epoch {
+            return Some((epoch, end));
+        }
+        let (_, &next) = self.entries.range(next_of(epoch)..).next()?;
+        let floor = self.entries.range(..=epoch).next_back();
+        Some((floor.map_or(epoch, |(&floor, _)| floor), next))
+    }
+
+    pub fn epoch_for(&self, offset: Offset) -> Option<LeaderEpoch> {
+        self.entries.iter().rev().find(|(_, start)| **start <= offset).map(|(&epoch, _)| epoch)
+    }
+
+    pub fn is_dirty(&self) -> bool {
+        self.dirty
+    }
+
+    /// The file's text if it changed since it was last asked for.
+    pub fn take_dirty(&mut self) -> Option<String> {
+        if !std::mem::take(&mut self.dirty) {
+            return None;
+        }
+        let lines: Vec<_> =
+            self.entries.iter().map(|(epoch, start)| format!("{epoch} {start}")).collect();
+        Some(checkpoint::encode(lines.into_iter()))
+    }
+}
+
+fn next_of(epoch: LeaderEpoch) -> LeaderEpoch {
+    LeaderEpoch(epoch.0.saturating_add(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::LeaderEpochs;
+    use crate::kafka::types::{LeaderEpoch, Offset};
+
+    fn epochs(entries: &[(i32, i64)]) -> LeaderEpochs {
+        let mut epochs = LeaderEpochs::default();
+        for &(epoch, start) in entries {
+            epochs.assign(LeaderEpoch(epoch), Offset(start));
+        }
+        epochs
+    }
+
+    #[test]
+    fn the_file_lists_epoch_and_start() {
+        let mut epochs = epochs(&[(0, 0), (2, 10)]);
+        assert_eq!(epochs.take_dirty().as_deref(), Some("0\n2\n0 0\n2 10\n"));
+        assert_eq!(epochs.take_dirty(), None);
+        epochs.assign(LeaderEpoch(2), Offset(15));
+        assert!(!epochs.is_dirty());
+    }
+
+    #[test]
+    fn an_epoch_that_wrote_nothing_is_replaced() {
+        let mut epochs = epochs(&[(0, 0), (1, 10), (3, 10)]);
+        assert_eq!(epochs.take_dirty().as_deref(), Some("0\n2\n0 0\n3 10\n"));
+    }
+
+    #[test]
+    fn end_offsets_answer_as_kafkas_cache() {
+        let epochs = epochs(&[(1, 5), (3, 10), (4, 20)]);
+        let ask = |epoch| {
+            epochs
+                .end_offset_for(LeaderEpoch(epoch), Offset(30))
+                .map(|(epoch, offset)| (epoch.0, offset.0))
+        };
+        assert_eq!(ask(4), Some((4, 30)));
+        assert_eq!(ask(3), Some((3, 20)));
+        assert_eq!(ask(2), Some((1, 10)));
+        assert_eq!(ask(0), Some((0, 5)));
+        assert_eq!(ask(5), None);
+    }
+
+    #[test]
+    fn truncation_keeps_the_epoch_of_the_edge() {
+        let mut epochs = epochs(&[(1, 5), (3, 10), (4, 20)]);
+        epochs.truncate_from_end(Offset(20));
+        epochs.truncate_from_start(Offset(7));
+        assert_eq!(epochs.take_dirty().as_deref(), Some("0\n2\n1 7\n3 10\n"));
+        assert_eq!(epochs.epoch_for(Offset(9)), Some(LeaderEpoch(1)));
+    }
+}

@@ -1,0 +1,364 @@
+//! One segment: a `.log` file of batches, its two indexes, and what is remembered of its newest part.
+
+use std::sync::Arc;
+
+use super::{
+    error::LogError,
+    index::{Found, OffsetIndex, TimeIndex},
+    scan::{Depth, Scan, ScanError},
+};
+use crate::{
+    env::{Disk, File, OpenMode, WallTime},
+    kafka::{
+        config::TopicConfig,
+        protocol::batch::BatchHeader,
+        types::{Offset, Timestamp},
+    },
+};
+
+/// Batches since the last index entry that are remembered exactly; at 4096 bytes between entries there
+/// are hardly more.
+const RECENT: usize = 64;
+
+/// Where a batch is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub position: u32,
+    pub size: u32,
+}
+
+/// What one append adds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Appended {
+    pub first: Offset,
+    pub last: Offset,
+    /// Largest timestamp, and the last offset of the batch that has it.
+    pub max: (Timestamp, Offset),
+    pub batches: usize,
+}
+
+/// An append after the last index entry.
+struct Recent {
+    base: Offset,
+    last: Offset,
+    place: Place,
+    batches: usize,
+}
+
+/// A file to sync, with the path errors name.
+pub(super) type DirtyFile = (String, Arc<dyn File>);
+
+pub(super) struct Segment {
+    pub base: Offset,
+    pub file: Arc<dyn File>,
+    pub path: String,
+    /// Bytes of the `.log`.
+    pub size: u32,
+    index: OffsetIndex,
+    times: TimeIndex,
+    index_interval: u32,
+    bytes_since_entry: u32,
+    /// The newest batches, without gaps up to the end; saves the tail's readers the scan.
+    recent: Vec<Recent>,
+    /// Largest timestamp of the segment's first batch, from which `segment.ms` counts.
+    first_timestamp: Option<Timestamp>,
+    max_timestamp: Timestamp,
+    offset_of_max: Offset,
+    created: WallTime,
+    dirty: bool,
+}
+
+/// What [`Segment::recover`] found.
+#[derive(Debug, Default)]
+pub(super) struct Recovered {
+    pub batches: u64,
+    pub cut: u64,
+}
+
+/// `.log`, `.index` and `.timeindex` of a segment.
+pub(super) const SUFFIXES: [&str; 3] = ["log", "index", "timeindex"];
+
+pub(super) fn path_of(dir: &str, base: Offset, suffix: &str) -> String {
+    format!("{dir}/{:020}.{suffix}", base.0)
+}
+
+impl Segment {
+    /// Opens the segment, creating its files as needed. The second result tells whether the indexes are
+    /// of use; if not they are empty.
+    pub fn open(
+        disk: &dyn Disk,
+        dir: &str,
+        base: Offset,
+        config: &TopicConfig,
+        now: WallTime,
+    ) -> Result<(Self, Found), LogError> {
+        let path = path_of(dir, base, "log");
+        let file = disk.open(&path, OpenMode::Create).map_err(LogError::io("open", &path))?;
+        let size = u32::try_from(file.len()).unwrap_or(u32::MAX);
+        let max = config.segment_index_bytes;
+        let (index, found) = OffsetIndex::open(disk, path_of(dir, base, "index"), base, max)?;
+        let (times, times_found) =
+            TimeIndex::open(disk, path_of(dir, base, "timeindex"), base, max)?;
+        let beyond = index.last_position() > size;
+        let found = match (found, times_found) {
+            // An empty segment has nothing to index.
+            (Found::Missing, Found::Missing) if size == 0 => Found::Sound,
+            (Found::Sound, _) if beyond => Found::Corrupt,
+            (Found::Sound, times) => times,
+            (found, _) => found,
+        };
+        let (max_timestamp, offset_of_max) = times.last();
+        let segment = Segment {
+            base,
+            file,
+            path,
+            size,
+            index,
+            times,
+            index_interval: config.index_interval_bytes,
+            bytes_since_entry: 0,
+            recent: Vec::new(),
+            first_timestamp: None,
+            max_timestamp,
+            offset_of_max,
+            created: now,
+            dirty: size == 0,
+        };
+        Ok((segment, found))
+    }
+
+    /// Reads the timestamp that rolling counts from; for the active segment after loading.
+    pub fn load_first_timestamp(&mut self) -> Result<(), LogError> {
+        self.first_timestamp = match self.scan_from(0).expect_next()? {
+            Some(first) => Some(first.header.max_timestamp),
+            None => None,
+        };
+        Ok(())
+    }
+
+    /// Headers from a batch's position to the end.
+    pub fn scan_from(&self, position: u32) -> Scan<'_> {
+        let (from, end) = (u64::from(position), u64::from(self.size));
+        Scan::new(self.file.as_ref(), &self.path, from, end, Depth::Header)
+    }
+
+    /// Headers from the batch with `offset`, or shortly before it, to the end.
+    pub fn scan_from_offset(&self, offset: Offset) -> Scan<'_> {
+        self.scan_from(self.index.lookup(offset))
+    }
+
+    /// `LogSegment.shouldRoll`, for a batch that is about to be appended.
+    pub fn should_roll(
+        &self,
+        config: &TopicConfig,
+        bytes: usize,
+        next: &Appended,
+        now: WallTime,
+    ) -> bool {
+        let waited = match self.first_timestamp {
+            Some(first) if first.0 >= 0 => i128::from(next.max.0.0) - i128::from(first.0),
+            _ => i128::from(now.0) - i128::from(self.created.0),
+        };
+        let too_old = self.size > 0 && waited > config.segment_age.as_millis() as i128;
+        let too_big = u64::from(self.size) + bytes as u64 > u64::from(config.segment_bytes);
+        let too_far = next.last - self.base > i64::from(i32::MAX);
+        too_big && self.size > 0
+            || too_old
+            || self.index.is_full()
+            || self.times.is_full()
+            || too_far
+    }
+
+    /// Appends whole batches in one write.
+    pub fn append(&mut self, bytes: &[u8], appended: Appended) -> Result<(), LogError> {
+        let Appended { first, last, max, batches } = appended;
+        let position = self.size;
+        self.file
+            .write_at(u64::from(position), bytes)
+            .map_err(LogError::io("append to", &self.path))?;
+        if position == 0 {
+            self.first_timestamp = Some(max.0);
+        }
+        let size = u32::try_from(bytes.len()).expect("an append is smaller than a segment");
+        self.size += size;
+        self.dirty = true;
+        self.note_timestamp(max);
+        if self.bytes_since_entry > self.index_interval {
+            self.add_index_entry(last, position)?;
+        } else if self.recent.len() == RECENT {
+            self.recent.drain(..RECENT / 2);
+        }
+        self.bytes_since_entry = self.bytes_since_entry.saturating_add(size);
+        self.recent.push(Recent { base: first, last, place: Place { position, size }, batches });
+        Ok(())
+    }
+
+    fn note_timestamp(&mut self, max: (Timestamp, Offset)) {
+        if max.0 > self.max_timestamp {
+            (self.max_timestamp, self.offset_of_max) = max;
+        }
+    }
+
+    fn add_index_entry(&mut self, last: Offset, position: u32) -> Result<(), LogError> {
+        self.index.append(last, position)?;
+        self.times.maybe_append(self.max_timestamp, self.offset_of_max)?;
+        self.bytes_since_entry = 0;
+        self.recent.clear();
+        Ok(())
+    }
+
+    /// The first batch that ends at or after `offset`; `None` if all end before it.
+    pub fn find(&self, offset: Offset) -> Result<Option<Place>, LogError> {
+        if self.recent.first().is_some_and(|first| first.base <= offset) {
+            let slot = self.recent.partition_point(|batch| batch.last < offset);
+            return match self.recent.get(slot) {
+                None => Ok(None),
+                Some(append) if append.batches == 1 => Ok(Some(append.place)),
+                Some(append) => self.find_from(append.place.position, offset),
+            };
+        }
+        self.find_from(self.index.lookup(offset), offset)
+    }
+
+    fn find_from(&self, position: u32, offset: Offset) -> Result<Option<Place>, LogError> {
+        let mut scan = self.scan_from(position);
+        while let Some(found) = scan.expect_next()? {
+            if found.header.last_offset() >= offset {
+                let size = found.header.size() as u32;
+                return Ok(Some(Place { position: found.position as u32, size }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The offset after the last batch, by the headers past the last index entry.
+    pub fn read_next_offset(&self) -> Result<Offset, LogError> {
+        let mut next = self.base;
+        let mut scan = self.scan_from(self.index.last_position());
+        while let Some(found) = scan.expect_next()? {
+            next = found.header.next_offset();
+        }
+        Ok(next)
+    }
+
+    /// Checks every batch, rebuilds both indexes, and cuts the file at the first thing that is no sound
+    /// batch. `on_batch` sees each batch that stays.
+    pub fn recover(
+        &mut self,
+        mut on_batch: impl FnMut(&BatchHeader),
+    ) -> Result<Recovered, LogError> {
+        self.forget_derived()?;
+        let mut recovered = Recovered::default();
+        let mut next = self.base;
+        let file = self.file.clone();
+        let path = self.path.clone();
+        let end = u64::from(self.size);
+        let mut scan = Scan::new(file.as_ref(), &path, 0, end, Depth::Whole);
+        let mut last_entry_at = 0;
+        loop {
+            let found = match scan.next() {
+                Ok(None) | Err(ScanError::Bad(_)) => break,
+                Ok(Some(found)) => found,
+                Err(ScanError::Log(error)) => return Err(error),
+            };
+            let header = found.header;
+            let fits = header.last_offset() - self.base <= i64::from(i32::MAX);
+            // Offsets that fall back are left-overs of a file that was cut and written again.
+            if header.base_offset < next || header.last_offset_delta < 0 || !fits {
+                break;
+            }
+            let position = found.position as u32;
+            self.first_timestamp.get_or_insert(header.max_timestamp);
+            self.note_timestamp((header.max_timestamp, header.last_offset()));
+            if position - last_entry_at > self.index_interval {
+                self.add_index_entry(header.last_offset(), position)?;
+                last_entry_at = position;
+            }
+            next = header.next_offset();
+            recovered.batches += 1;
+            recovered.cut = end - scan.position();
+            on_batch(&header);
+        }
+        let valid = if recovered.batches == 0 { 0 } else { end - recovered.cut };
+        recovered.cut = end - valid;
+        if recovered.cut > 0 {
+            self.set_size(valid as u32)?;
+        }
+        self.bytes_since_entry = self.size - last_entry_at;
+        // Nobody knows which of the bytes were synced before the crash.
+        self.dirty = true;
+        self.times.maybe_append(self.max_timestamp, self.offset_of_max)?;
+        Ok(recovered)
+    }
+
+    /// Empties the indexes and all that is read off the batches.
+    fn forget_derived(&mut self) -> Result<(), LogError> {
+        self.index.truncate_to(self.base)?;
+        self.times.truncate_to(self.base)?;
+        self.recent.clear();
+        self.first_timestamp = None;
+        (self.max_timestamp, self.offset_of_max) = (Timestamp::NONE, self.base);
+        Ok(())
+    }
+
+    fn set_size(&mut self, size: u32) -> Result<(), LogError> {
+        self.file.set_len(u64::from(size)).map_err(LogError::io("truncate", &self.path))?;
+        self.size = size;
+        self.dirty = true;
+        Ok(())
+    }
+
+    /// Cuts off the first batch that ends at or after `offset` and all behind it.
+    pub fn truncate_to(&mut self, offset: Offset, now: WallTime) -> Result<(), LogError> {
+        let place = self.find(offset)?;
+        self.index.truncate_to(offset)?;
+        self.times.truncate_to(offset)?;
+        self.recent.clear();
+        if let Some(place) = place {
+            self.set_size(place.position)?;
+        }
+        if self.size == 0 {
+            self.created = now;
+            self.first_timestamp = None;
+        }
+        self.bytes_since_entry = 0;
+        (self.max_timestamp, self.offset_of_max) = self.times.last();
+        let mut later = (self.max_timestamp, self.offset_of_max);
+        let mut scan = self.scan_from_offset(self.offset_of_max);
+        while let Some(found) = scan.expect_next()? {
+            if found.header.max_timestamp > later.0 {
+                later = (found.header.max_timestamp, found.header.last_offset());
+            }
+        }
+        self.note_timestamp(later);
+        Ok(())
+    }
+
+    /// Completes the time index of a segment that is appended to no more.
+    pub fn seal(&mut self) -> Result<(), LogError> {
+        self.times.maybe_append(self.max_timestamp, self.offset_of_max)
+    }
+
+    /// Largest timestamp and the last offset of the batch that has it; -1 for none.
+    pub fn max_timestamp(&self) -> (Timestamp, Offset) {
+        (self.max_timestamp, self.offset_of_max)
+    }
+
+    /// As [`Segment::max_timestamp`], or when the segment was created if it has none. Kafka takes the
+    /// file's time of modification, which the disk here does not tell.
+    pub fn largest_timestamp(&self) -> Timestamp {
+        if self.max_timestamp.0 >= 0 { self.max_timestamp } else { self.created.into() }
+    }
+
+    /// Headers from where a record of at least `timestamp` and `from` may first be.
+    pub fn scan_for_timestamp(&self, timestamp: Timestamp, from: Offset) -> Scan<'_> {
+        let (_, offset) = self.times.lookup(timestamp);
+        self.scan_from_offset(offset.max(from))
+    }
+
+    /// The files that changed since this was last asked.
+    pub fn take_dirty(&mut self) -> impl Iterator<Item = DirtyFile> + use<> {
+        let log = std::mem::take(&mut self.dirty).then(|| (self.path.clone(), self.file.clone()));
+        [log, self.index.take_dirty(), self.times.take_dirty()].into_iter().flatten()
+    }
+}
