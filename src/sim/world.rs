@@ -77,9 +77,10 @@ impl World {
                 site.watch(body(world)).await
             })
         });
-        let cleaned = crash::catching(|| match made {
-            Some(world) => world.take_apart(&runtime),
-            None => {}
+        let cleaned = crash::catching(|| {
+            if let Some(world) = made {
+                world.take_apart(&runtime);
+            }
         });
         let value = result??;
         cleaned.map(|()| value)

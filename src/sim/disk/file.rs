@@ -179,7 +179,10 @@ impl FileState {
 
     fn end_sync(&mut self, id: u64) -> Option<SyncLayer> {
         // Syncs of one file end in order, so the layer is the oldest, or gone.
-        self.syncing.pop_front_if(|layer| layer.id == id)
+        match self.syncing.front() {
+            Some(layer) if layer.id == id => self.syncing.pop_front(),
+            _ => None,
+        }
     }
 
     /// The oldest image of `page` in the layers that are left.
