@@ -1,0 +1,200 @@
+//! One connection to one broker: bytes in and out, frames, and what is in flight on it.
+
+use std::{
+    collections::VecDeque,
+    io,
+    pin::{Pin, pin},
+    task::{Context, Poll},
+};
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWrite};
+
+use super::versions::BrokerVersions;
+use crate::env::{Address, BoxFuture, Instant, Stream};
+
+/// Nothing larger than this is a frame of ours; a broker that sends one speaks another protocol.
+const LARGEST_FRAME: usize = 512 << 20;
+const READ_CHUNK: usize = 4096;
+
+/// Whether all bytes of a request were handed to the network. If not, no broker has read it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Left {
+    Yes,
+    No,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum FailureCause {
+    /// The connection ended before the answer.
+    Disconnected,
+    /// No answer within the request's timeout; the connection was closed for it.
+    TimedOut,
+    /// No version of the request in common with the broker.
+    UnsupportedVersion,
+}
+
+/// A request without an answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Failure {
+    pub(crate) cause: FailureCause,
+    pub(crate) left: Left,
+}
+
+pub(super) struct InFlight<C> {
+    pub(super) correlation: i32,
+    pub(super) version: i16,
+    pub(super) response_header_version: i16,
+    /// `None` for the connection's own ApiVersions request.
+    pub(super) context: Option<C>,
+    pub(super) deadline: Instant,
+    /// Stream position just behind the request's frame.
+    pub(super) end: u64,
+}
+
+/// An established connection.
+pub(super) struct Wire {
+    stream: Stream,
+    inbound: BytesMut,
+    outbound: VecDeque<Bytes>,
+    /// Bytes ever queued, and of those accepted by the stream.
+    queued: u64,
+    written: u64,
+    /// `None` until the broker has answered ApiVersions.
+    pub(super) versions: Option<BrokerVersions>,
+}
+
+impl Wire {
+    pub(super) fn new(stream: Stream) -> Self {
+        Wire {
+            stream,
+            inbound: BytesMut::new(),
+            outbound: VecDeque::new(),
+            queued: 0,
+            written: 0,
+            versions: None,
+        }
+    }
+
+    /// Queues a frame and returns the stream position behind it.
+    pub(super) fn queue(&mut self, frame: Bytes) -> u64 {
+        self.queued += frame.len() as u64;
+        self.outbound.push_back(frame);
+        self.queued
+    }
+
+    /// Writes what the stream takes.
+    pub(super) fn flush(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        while let Some(chunk) = self.outbound.front_mut() {
+            match Pin::new(&mut self.stream).poll_write(cx, chunk) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(count)) => {
+                    self.written += count as u64;
+                    chunk.advance(count);
+                    if chunk.is_empty() {
+                        self.outbound.pop_front();
+                    }
+                }
+                Poll::Ready(Err(error)) => return Err(error),
+            }
+        }
+        // Real sockets need no flush; a buffering stream would.
+        match Pin::new(&mut self.stream).poll_flush(cx) {
+            Poll::Ready(Err(error)) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn has_left(&self, end: u64) -> Left {
+        if self.written >= end { Left::Yes } else { Left::No }
+    }
+
+    /// The next whole frame, without its length; `Pending` until there is one.
+    pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        loop {
+            let wanted = match self.buffered_frame()? {
+                FrameProgress::Whole(frame) => return Poll::Ready(Ok(frame)),
+                FrameProgress::Missing(bytes) => bytes,
+            };
+            self.inbound.reserve(wanted.max(READ_CHUNK));
+            let read = pin!(self.stream.read_buf(&mut self.inbound)).poll(cx);
+            match read {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(0)) => {
+                    return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+                }
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+
+    fn buffered_frame(&mut self) -> io::Result<FrameProgress> {
+        let Some(prefix) = self.inbound.first_chunk::<4>() else {
+            return Ok(FrameProgress::Missing(4));
+        };
+        let length = usize::try_from(i32::from_be_bytes(*prefix))
+            .ok()
+            .filter(|length| *length <= LARGEST_FRAME)
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "frame length out of range"))?;
+        if self.inbound.len() < 4 + length {
+            return Ok(FrameProgress::Missing(4 + length - self.inbound.len()));
+        }
+        self.inbound.advance(4);
+        Ok(FrameProgress::Whole(self.inbound.split_to(length).freeze()))
+    }
+}
+
+enum FrameProgress {
+    Whole(Bytes),
+    /// At least so many bytes are still to be read.
+    Missing(usize),
+}
+
+pub(super) enum State {
+    Idle,
+    Connecting { attempt: BoxFuture<'static, io::Result<Stream>>, deadline: Instant },
+    Connected(Wire),
+}
+
+/// A node's address with its connection, if there is one.
+pub(super) struct Channel<C> {
+    pub(super) address: Address,
+    pub(super) state: State,
+    /// Connection attempts that failed, and connections lost, since one was last ready.
+    pub(super) failures: u32,
+    /// No new attempt before this instant.
+    pub(super) retry_at: Instant,
+    pub(super) in_flight: VecDeque<InFlight<C>>,
+}
+
+impl<C> Channel<C> {
+    pub(super) fn new(address: Address) -> Self {
+        Channel {
+            address,
+            state: State::Idle,
+            failures: 0,
+            retry_at: Instant::default(),
+            in_flight: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        matches!(&self.state, State::Connected(wire) if wire.versions.is_some())
+    }
+
+    /// The earliest instant at which waiting longer is pointless.
+    pub(super) fn deadline(&self) -> Instant {
+        match &self.state {
+            State::Idle => Instant::FAR_FUTURE,
+            State::Connecting { deadline, .. } => *deadline,
+            State::Connected(_) => {
+                // Timeouts differ by request (JoinGroup waits for a whole rebalance), so the oldest
+                // request is not always the first to expire.
+                let deadlines = self.in_flight.iter().map(|request| request.deadline);
+                deadlines.min().unwrap_or(Instant::FAR_FUTURE)
+            }
+        }
+    }
+}
