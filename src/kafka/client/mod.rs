@@ -1,1 +1,21 @@
-//! (skeleton)
+//! Producer, consumer and admin client over `env`, behaving as Kafka's Java clients do.
+//!
+//! Each client has one background task and no others. The decisions are in types without I/O; the tasks
+//! move bytes and keep deadlines. Departures from Kafka are declared where they are made.
+
+mod error;
+mod network;
+mod observer;
+mod producer;
+mod retry;
+
+pub use error::{ClientError, exception_of};
+pub use observer::{
+    AttemptFailure, BatchAttempt, BatchSequence, ClientEvent, ClientObserver, CommitCause,
+    LeaveCause, OffsetsByPartition, ResetTo,
+};
+pub use producer::{
+    Fate, Producer, ProducerRecord, RecordMetadata, SendError, SendFuture, murmur2,
+    partition_for_key, to_positive,
+};
+pub use retry::Backoff;

@@ -8,6 +8,8 @@
 use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
 
+use crate::kafka::client::network::PartitionMetadata;
+
 /// Kafka's murmur2 (`Utils.murmur2`): 32 bits, fixed seed, the tail read little-endian.
 pub fn murmur2(data: &[u8]) -> i32 {
     const M: u32 = 0x5bd1_e995;
@@ -70,12 +72,11 @@ impl StickyPartitioner {
         StickyPartitioner { rng, current: None, produced_bytes: 0, sticky_bytes: sticky_bytes.max(1) }
     }
 
-    /// The partition to append to. `available` are the partitions with a known leader, ascending; with
-    /// none, any of `partitions` serves, and its batches wait for a leader.
-    pub(crate) fn current(&mut self, available: &[i32], partitions: i32) -> i32 {
+    /// The partition to append to.
+    pub(crate) fn current(&mut self, partitions: &[PartitionMetadata]) -> i32 {
         match self.current {
             Some(partition) => partition,
-            None => self.switch(available, partitions),
+            None => self.switch(partitions),
         }
     }
 
@@ -85,35 +86,39 @@ impl StickyPartitioner {
         &mut self,
         bytes: usize,
         last_batch: LastBatch,
-        available: &[i32],
-        partitions: i32,
+        partitions: &[PartitionMetadata],
     ) {
         self.produced_bytes += bytes;
         let may_switch = last_batch == LastBatch::Full;
         if self.produced_bytes >= self.sticky_bytes && may_switch
             || self.produced_bytes >= 2 * self.sticky_bytes
         {
-            self.switch(available, partitions);
+            self.switch(partitions);
         }
     }
 
-    fn switch(&mut self, available: &[i32], partitions: i32) -> i32 {
-        let random = to_positive(self.rng.next_u32() as i32);
-        let partition = if available.is_empty() {
-            random % partitions
-        } else {
-            available[random as usize % available.len()]
+    /// Draws among the partitions with a known leader; with none, among all, and batches wait for one.
+    fn switch(&mut self, partitions: &[PartitionMetadata]) -> i32 {
+        let random = to_positive(self.rng.next_u32() as i32) as usize;
+        let led = || (0..).zip(partitions).filter(|(_, partition)| partition.leader.is_some());
+        let count = led().count();
+        let drawn = match count {
+            0 => (random % partitions.len().max(1)) as i32,
+            _ => led().nth(random % count).map_or(0, |(number, _)| number),
         };
-        self.current = Some(partition);
+        self.current = Some(drawn);
         self.produced_bytes = 0;
-        partition
+        drawn
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::env::Rng;
+    use crate::{
+        env::Rng,
+        kafka::types::{BrokerId, LeaderEpoch},
+    };
 
     #[test]
     fn murmur2_agrees_with_kafkas_own_test_vectors() {
@@ -137,25 +142,34 @@ mod tests {
         assert_eq!(partition_for_key(b"foobar", 10), (-790332482i32 & i32::MAX) % 10);
     }
 
+    /// Partitions 0 to `count - 1`, of which those in `led` have a leader.
+    fn partitions(count: i32, led: &[i32]) -> Vec<PartitionMetadata> {
+        let leader = |number: &i32| led.contains(number).then_some(BrokerId(1));
+        let epoch = LeaderEpoch(0);
+        (0..count).map(|number| PartitionMetadata { leader: leader(&number), epoch }).collect()
+    }
+
     #[test]
     fn records_without_a_key_stay_until_batch_size_and_then_move_at_a_full_batch() {
         let mut sticky = StickyPartitioner::new(100, Rng::new(3).stream("sticky"));
-        let available: Vec<i32> = (0..1000).collect();
-        let first = sticky.current(&available, 1000);
-        sticky.appended(99, LastBatch::Full, &available, 1000);
-        assert_eq!(sticky.current(&available, 1000), first, "not enough bytes");
-        sticky.appended(1, LastBatch::Open, &available, 1000);
-        assert_eq!(sticky.current(&available, 1000), first, "the batch may still grow");
-        sticky.appended(1, LastBatch::Full, &available, 1000);
-        assert_ne!(sticky.current(&available, 1000), first);
+        let all: Vec<i32> = (0..1000).collect();
+        let partitions = partitions(1000, &all);
+        let first = sticky.current(&partitions);
+        sticky.appended(99, LastBatch::Full, &partitions);
+        assert_eq!(sticky.current(&partitions), first, "not enough bytes");
+        sticky.appended(1, LastBatch::Open, &partitions);
+        assert_eq!(sticky.current(&partitions), first, "the batch may still grow");
+        sticky.appended(1, LastBatch::Full, &partitions);
+        assert_ne!(sticky.current(&partitions), first);
     }
 
     #[test]
     fn partitions_without_a_leader_are_avoided() {
         let mut sticky = StickyPartitioner::new(1, Rng::new(3).stream("sticky"));
+        let partitions = partitions(6, &[4]);
         for _ in 0..50 {
-            assert_eq!(sticky.current(&[4], 6), 4);
-            sticky.appended(2, LastBatch::Full, &[4], 6);
+            assert_eq!(sticky.current(&partitions), 4);
+            sticky.appended(2, LastBatch::Full, &partitions);
         }
     }
 }
