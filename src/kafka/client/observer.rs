@@ -90,20 +90,38 @@ pub type OffsetsByPartition = BTreeMap<TopicPartition, Offset>;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ClientEvent {
-    ProducerIdObtained { producer_id: ProducerId, producer_epoch: ProducerEpoch },
+    ProducerIdObtained {
+        producer_id: ProducerId,
+        producer_epoch: ProducerEpoch,
+    },
     /// The producer raised its own epoch after an error in the sequence of these partitions.
-    EpochBumped { producer_epoch: ProducerEpoch, partitions: Vec<TopicPartition> },
+    EpochBumped {
+        producer_epoch: ProducerEpoch,
+        partitions: Vec<TopicPartition>,
+    },
     BatchSent(BatchAttempt),
     /// The attempt failed and the batch waits for another.
-    BatchRetried { batch: BatchAttempt, cause: AttemptFailure },
+    BatchRetried {
+        batch: BatchAttempt,
+        cause: AttemptFailure,
+    },
     /// `base_offset` is `None` with `acks = 0` and when `duplicate` is set: the broker had the batch
     /// already and no longer knew where. A duplicate that it still knows is acked like a first attempt.
-    BatchAcked { batch: BatchAttempt, base_offset: Option<Offset>, duplicate: bool },
+    BatchAcked {
+        batch: BatchAttempt,
+        base_offset: Option<Offset>,
+        duplicate: bool,
+    },
     /// The batch is given up; its sends failed.
-    BatchFailed { batch: BatchAttempt, cause: AttemptFailure },
+    BatchFailed {
+        batch: BatchAttempt,
+        cause: AttemptFailure,
+    },
 
     /// A JoinGroup was sent.
-    Joining { reason: String },
+    Joining {
+        reason: String,
+    },
     Joined {
         generation: GenerationId,
         member: MemberId,
@@ -112,20 +130,53 @@ pub enum ClientEvent {
         assignment: Vec<TopicPartition>,
     },
     /// Partitions were given up in an orderly way.
-    Revoked { generation: GenerationId, partitions: Vec<TopicPartition> },
+    Revoked {
+        generation: GenerationId,
+        partitions: Vec<TopicPartition>,
+    },
     /// Partitions may already belong to another member.
-    Lost { partitions: Vec<TopicPartition> },
-    Assigned { generation: GenerationId, partitions: Vec<TopicPartition> },
-    Left { generation: GenerationId, member: MemberId, cause: LeaveCause },
-    CommitSent { generation: GenerationId, offsets: OffsetsByPartition, cause: CommitCause },
-    Committed { offsets: OffsetsByPartition, cause: CommitCause },
-    CommitFailed { offsets: OffsetsByPartition, cause: CommitCause, error: ClientError },
+    Lost {
+        partitions: Vec<TopicPartition>,
+    },
+    Assigned {
+        generation: GenerationId,
+        partitions: Vec<TopicPartition>,
+    },
+    Left {
+        generation: GenerationId,
+        member: MemberId,
+        cause: LeaveCause,
+    },
+    CommitSent {
+        generation: GenerationId,
+        offsets: OffsetsByPartition,
+        cause: CommitCause,
+    },
+    Committed {
+        offsets: OffsetsByPartition,
+        cause: CommitCause,
+    },
+    CommitFailed {
+        offsets: OffsetsByPartition,
+        cause: CommitCause,
+        error: ClientError,
+    },
     /// A position was set without a committed offset or after it was out of range.
-    OffsetReset { partition: TopicPartition, to: ResetTo, offset: Offset },
+    OffsetReset {
+        partition: TopicPartition,
+        to: ResetTo,
+        offset: Offset,
+    },
     /// A position was taken from the committed offset.
-    PositionRestored { partition: TopicPartition, offset: Offset },
+    PositionRestored {
+        partition: TopicPartition,
+        offset: Offset,
+    },
     /// The broker said that the position is outside of its log.
-    OutOfRange { partition: TopicPartition, position: Offset },
+    OutOfRange {
+        partition: TopicPartition,
+        position: Offset,
+    },
 }
 
 /// Events go nowhere without an observer, and are not even built.

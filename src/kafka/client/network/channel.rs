@@ -137,7 +137,9 @@ impl Wire {
         let length = usize::try_from(i32::from_be_bytes(*prefix))
             .ok()
             .filter(|length| *length <= LARGEST_FRAME)
-            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "frame length out of range"))?;
+            .ok_or_else(|| {
+                io::Error::new(io::ErrorKind::InvalidData, "frame length out of range")
+            })?;
         if self.inbound.len() < 4 + length {
             return Ok(FrameProgress::Missing(4 + length - self.inbound.len()));
         }

@@ -1,10 +1,6 @@
 //! Connections and metadata together: finds brokers from the bootstrap addresses and keeps knowing them.
 
-use std::{
-    collections::VecDeque,
-    task::Context,
-    time::Duration,
-};
+use std::{collections::VecDeque, task::Context, time::Duration};
 
 use kafka_protocol::{messages::MetadataResponse, protocol::Request};
 use rand_chacha::ChaCha8Rng;

@@ -17,7 +17,9 @@ mod tests;
 
 pub(crate) use channel::{Failure, FailureCause, Left};
 pub(crate) use cluster::{Cluster, ClusterConfig, Event};
-pub(crate) use metadata::{AutoCreate, Metadata, PartitionMetadata, WantedTopics, is_stale_metadata};
+pub(crate) use metadata::{
+    AutoCreate, Metadata, PartitionMetadata, WantedTopics, is_stale_metadata,
+};
 pub(crate) use multiplexer::{Answer, NetworkClient, NetworkConfig, NodeKey, Readiness};
 pub(crate) use timer::LazyTimer;
 pub(crate) use versions::decode;

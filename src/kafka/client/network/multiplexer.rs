@@ -11,9 +11,7 @@ use std::{
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::{
     ResponseError,
-    messages::{
-        ApiKey, ApiVersionsRequest, ApiVersionsResponse, RequestHeader, ResponseHeader,
-    },
+    messages::{ApiKey, ApiVersionsRequest, ApiVersionsResponse, RequestHeader, ResponseHeader},
     protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes},
 };
 use rand_chacha::ChaCha8Rng;
@@ -58,7 +56,10 @@ pub(crate) enum Readiness {
 /// What became of a request.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    Response { version: i16, body: Bytes },
+    Response {
+        version: i16,
+        body: Bytes,
+    },
     /// The request asks for no response (`acks = 0`) and all of it was written.
     NoneExpected,
     Failed(Failure),

@@ -353,7 +353,8 @@ impl Accumulator {
         for (topic, queues) in &self.topics {
             let known = metadata.partitions(topic).unwrap_or_default();
             for (number, queue) in &queues.queues {
-                let leader = usize::try_from(*number).ok().and_then(|index| known.get(index)?.leader);
+                let leader =
+                    usize::try_from(*number).ok().and_then(|index| known.get(index)?.leader);
                 if leader == Some(node) && !queue.is_empty() {
                     partitions.push(TopicPartition { topic: topic.clone(), partition: *number });
                 }
@@ -437,7 +438,8 @@ impl Accumulator {
         let mut tracked = idempotence;
         for builder in parts {
             let id = self.next_batch_id();
-            let mut part = ProducerBatch::new(id, whole.partition.clone(), builder, 0, whole.created);
+            let mut part =
+                ProducerBatch::new(id, whole.partition.clone(), builder, 0, whole.created);
             part.close();
             part.maybe_appended = whole.maybe_appended;
             if let Some((identity, base)) = sequence {

@@ -96,10 +96,8 @@ impl Producer {
             Events::new(observer),
         );
         let shared = Arc::new(Shared { clock: env.clock.clone(), sender: Mutex::new(sender) });
-        let mut task = SenderTask {
-            shared: shared.clone(),
-            timer: LazyTimer::new(env.clock.clone()),
-        };
+        let mut task =
+            SenderTask { shared: shared.clone(), timer: LazyTimer::new(env.clock.clone()) };
         env.tasks.spawn("producer", Box::pin(poll_fn(move |cx| task.poll(cx))));
         Producer { shared, config }
     }

@@ -209,9 +209,8 @@ impl ProducerBatch {
             for record in batch?.records()? {
                 let Record { timestamp, key, value, headers, .. } = record?;
                 let (key, value) = (key.as_deref(), value.as_deref());
-                let room = |part: &&mut BatchBuilder| {
-                    part.has_room_for(timestamp, key, value, &headers)
-                };
+                let room =
+                    |part: &&mut BatchBuilder| part.has_room_for(timestamp, key, value, &headers);
                 match parts.last_mut().filter(room) {
                     Some(part) => {
                         part.append(timestamp, key, value, &headers);

@@ -51,7 +51,10 @@ impl SendError {
 /// How a batch ended.
 #[derive(Clone, Debug)]
 pub(crate) enum BatchOutcome {
-    Acked { base_offset: Option<Offset>, log_append_time: Option<Timestamp> },
+    Acked {
+        base_offset: Option<Offset>,
+        log_append_time: Option<Timestamp>,
+    },
     Failed(SendError),
     /// Cut into batches that begin at these record indices, ascending from 0.
     Split(Vec<(i32, Arc<Delivery>)>),

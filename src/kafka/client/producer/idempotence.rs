@@ -278,7 +278,8 @@ impl Idempotence {
         }
         let bumped = Identity { id: current.id, epoch: ProducerEpoch(current.epoch.0 + 1) };
         self.identity = Some(bumped);
-        let partitions: Vec<TopicPartition> = std::mem::take(&mut self.to_rewrite).into_iter().collect();
+        let partitions: Vec<TopicPartition> =
+            std::mem::take(&mut self.to_rewrite).into_iter().collect();
         for partition in &partitions {
             self.restart(partition, bumped, rewrite);
             self.unresolved.remove(partition);

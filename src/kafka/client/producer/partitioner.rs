@@ -69,7 +69,12 @@ pub(crate) enum LastBatch {
 impl StickyPartitioner {
     /// `sticky_bytes` is `batch.size`.
     pub(crate) fn new(sticky_bytes: usize, rng: ChaCha8Rng) -> Self {
-        StickyPartitioner { rng, current: None, produced_bytes: 0, sticky_bytes: sticky_bytes.max(1) }
+        StickyPartitioner {
+            rng,
+            current: None,
+            produced_bytes: 0,
+            sticky_bytes: sticky_bytes.max(1),
+        }
     }
 
     /// The partition to append to.

@@ -2,12 +2,7 @@
 //!
 //! Everything here runs under the producer's lock and never waits; `producer.rs` holds the task.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    task::Waker,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, task::Waker, time::Duration};
 
 use kafka_protocol::{
     ResponseError,
@@ -38,7 +33,7 @@ use crate::{
             retry::Backoff,
         },
         config::Acks,
-        types::{BrokerId, Offset, ProducerEpoch, ProducerId, TopicPartition, Timestamp},
+        types::{BrokerId, Offset, ProducerEpoch, ProducerId, Timestamp, TopicPartition},
     },
 };
 
@@ -181,10 +176,8 @@ impl Sender {
             batch.count
         });
         if let Some((identity, partitions)) = bumped {
-            self.events.emit(|| ClientEvent::EpochBumped {
-                producer_epoch: identity.epoch,
-                partitions,
-            });
+            self.events
+                .emit(|| ClientEvent::EpochBumped { producer_epoch: identity.epoch, partitions });
         }
     }
 
@@ -287,7 +280,9 @@ impl Sender {
             Answer::Failed(_) | Answer::NoneExpected => Err(ClientError::Disconnect),
         };
         let outcome = response.and_then(|response| match code_error(response.error_code) {
-            None => Ok((ProducerId(response.producer_id.0), ProducerEpoch(response.producer_epoch))),
+            None => {
+                Ok((ProducerId(response.producer_id.0), ProducerEpoch(response.producer_epoch)))
+            }
             Some(code) => Err(ClientError::Broker(code)),
         });
         match outcome {
@@ -381,7 +376,9 @@ impl Sender {
         let request = ProduceRequest::default()
             .with_transactional_id(None)
             .with_acks(acks_code(self.config.acks))
-            .with_timeout_ms(i32::try_from(self.config.request_timeout.as_millis()).unwrap_or(i32::MAX))
+            .with_timeout_ms(
+                i32::try_from(self.config.request_timeout.as_millis()).unwrap_or(i32::MAX),
+            )
             .with_topic_data(topics);
         let (node, context) = (NodeKey::Broker(broker), Sent::Produce(sent));
         match self.config.acks {
@@ -496,7 +493,9 @@ impl Sender {
         // Without attempts left the last one may have been appended: the gap is not certain.
         let gap = if attempts_left { SequenceGap::Left } else { SequenceGap::Undecided };
         let failure = match (&cause, error) {
-            (AttemptFailure::TimedOut, _) => ClientError::Timeout("request.timeout.ms has passed".into()),
+            (AttemptFailure::TimedOut, _) => {
+                ClientError::Timeout("request.timeout.ms has passed".into())
+            }
             (_, ResponseError::MessageTooLarge) => ClientError::RecordTooLarge {
                 size: batch.estimated_size(),
                 limit: "max.message.bytes",
@@ -619,6 +618,7 @@ fn find_partition<'a>(
     response: &'a ProduceResponse,
     partition: &TopicPartition,
 ) -> Option<&'a PartitionProduceResponse> {
-    let topic = response.responses.iter().find(|topic| topic.name.as_str() == partition.topic.as_str())?;
+    let topic =
+        response.responses.iter().find(|topic| topic.name.as_str() == partition.topic.as_str())?;
     topic.partition_responses.iter().find(|part| part.index == partition.partition)
 }
