@@ -1,0 +1,129 @@
+//! How a report looks on the page: its width, its signs and its colours.
+//!
+//! Reports are written in Unicode with colour escapes; [`Look::finish`] turns the signs into ASCII where
+//! that was asked for, and the writer (anstream) drops the colours where nobody can see them. A colour
+//! never says anything alone: every coloured word carries a sign or is plain by itself.
+
+use anstyle::{AnsiColor, Style};
+
+/// Which characters may appear.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Signs {
+    Unicode,
+    /// One ASCII character for each sign, so that columns stay aligned.
+    Ascii,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Look {
+    /// Columns of the page.
+    pub width: usize,
+    pub signs: Signs,
+}
+
+impl Look {
+    /// Width of a page whose terminal is not known.
+    pub const DEFAULT_WIDTH: usize = 100;
+    /// Narrower pages are laid out as if they had this width: columns below it say nothing.
+    pub const MIN_WIDTH: usize = 60;
+
+    pub fn new(width: usize, signs: Signs) -> Self {
+        Look { width: width.max(Self::MIN_WIDTH), signs }
+    }
+
+    /// The text as the page can show it.
+    pub fn finish(&self, text: String) -> String {
+        match self.signs {
+            Signs::Unicode => text,
+            Signs::Ascii => text.chars().map(ascii).collect(),
+        }
+    }
+}
+
+fn ascii(sign: char) -> char {
+    match sign {
+        '✓' => '+',
+        '✗' => 'x',
+        '●' => 'o',
+        '·' | '○' => '.',
+        '▶' => '>',
+        '■' => '#',
+        '│' | '‖' => '|',
+        '←' => '<',
+        '→' => '>',
+        '⋮' => ':',
+        '…' => '~',
+        '×' => 'x',
+        '’' => '\'',
+        '—' | '–' => '-',
+        other => other,
+    }
+}
+
+/// What a coloured word means.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Tone {
+    Plain,
+    Good,
+    Bad,
+    Doubt,
+    Dim,
+    Strong,
+    Accent,
+}
+
+impl Tone {
+    fn style(self) -> Style {
+        let style = Style::new();
+        match self {
+            Tone::Plain => style,
+            Tone::Good => style.fg_color(Some(AnsiColor::Green.into())),
+            Tone::Bad => style.fg_color(Some(AnsiColor::Red.into())).bold(),
+            Tone::Doubt => style.fg_color(Some(AnsiColor::Yellow.into())),
+            Tone::Dim => style.dimmed(),
+            Tone::Strong => style.bold(),
+            Tone::Accent => style.fg_color(Some(AnsiColor::Cyan.into())),
+        }
+    }
+
+    /// The text in this tone. Pad before painting: escapes have no width.
+    pub fn paint(self, text: &str) -> String {
+        let style = self.style();
+        if style.is_plain() || text.trim().is_empty() {
+            text.to_owned()
+        } else {
+            format!("{}{text}{}", style.render(), style.render_reset())
+        }
+    }
+}
+
+/// Columns a text takes.
+pub(super) fn width_of(text: &str) -> usize {
+    text.chars().count()
+}
+
+/// `text` filled with blanks to `width` columns.
+pub(super) fn pad(text: &str, width: usize) -> String {
+    let missing = width.saturating_sub(width_of(text));
+    format!("{text}{:missing$}", "")
+}
+
+/// Lines of at most `width` columns, broken between words; a longer word stays whole. Line ends in the
+/// text count as blanks, an empty line as the end of a paragraph.
+pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    for paragraph in text.trim().split("\n\n") {
+        let mut line = String::new();
+        for word in paragraph.split_whitespace() {
+            if !line.is_empty() && width_of(&line) + 1 + width_of(word) > width {
+                lines.push(std::mem::take(&mut line));
+            }
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+        lines.push(line);
+    }
+    lines
+}

@@ -1,0 +1,19 @@
+//! The story of one trial: a table of who did what when, with the author's narration.
+//!
+//! `tell` folds the history into beats, merging what goes on undisturbed (sends and their
+//! acknowledgements, rounds of a consumer's loop) until something worth a line of its own happens;
+//! `page` lays the beats out, one column per machine. Heartbeats, empty polls and flushes are not told:
+//! a trace has them.
+
+mod beat;
+mod page;
+mod stretch;
+mod tell;
+
+use super::Look;
+use crate::testbed::runner::Trial;
+
+/// The story as text with colours, ending in a line end.
+pub fn story(trial: &Trial, look: &Look) -> String {
+    look.finish(page::lay_out(trial, &tell::beats(trial), look))
+}
