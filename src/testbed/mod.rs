@@ -8,4 +8,5 @@
 pub mod checker;
 pub mod history;
 pub mod plan;
+pub mod report;
 pub mod runner;

@@ -11,9 +11,26 @@
 //!
 //! It sees the history, the plan and the trial's judgements, and none of the machinery that made them.
 
+mod json;
+mod ledger;
 mod look;
+mod origin;
+mod page;
+mod sentence;
 mod story;
+mod sweep;
+mod tally;
+mod trace;
+mod verdicts;
 mod words;
 
+pub use json::{finished_line, run_lines};
+pub use ledger::ledgers;
 pub use look::{Look, Signs};
+pub use origin::{BASE, Origin, engine};
+pub use page::{closing, trial_page};
 pub use story::story;
+pub use sweep::{sweep_line, sweep_summary};
+pub use tally::{Count, Difference, Failure, Tally, as_expected};
+pub use trace::{BadTrace, Recording, read_trace, write_trace};
+pub use verdicts::{variant_line, verdicts};

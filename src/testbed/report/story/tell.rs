@@ -29,7 +29,34 @@ pub(super) fn beats(trial: &Trial) -> Vec<Beat> {
     teller.break_lines(None);
     let mut beats = teller.beats;
     beats.sort_by_key(|beat| beat.first);
-    beats
+    coalesce(beats)
+}
+
+/// One line for the same thing said again and again by one machine, with nothing of its own between.
+fn coalesce(beats: Vec<Beat>) -> Vec<Beat> {
+    let mut kept: Vec<(Beat, usize)> = Vec::new();
+    let mut last_of: BTreeMap<NodeName, usize> = BTreeMap::new();
+    for beat in beats {
+        if let Some(&index) = last_of.get(&beat.node) {
+            let (earlier, times) = &mut kept[index];
+            let plain = beat.step.is_none() && beat.say.is_none() && earlier.say.is_none();
+            if plain && earlier.word == beat.word && earlier.text == beat.text {
+                earlier.until = beat.until;
+                *times += 1;
+                continue;
+            }
+        }
+        last_of.insert(beat.node.clone(), kept.len());
+        kept.push((beat, 1));
+    }
+    kept.into_iter()
+        .map(|(mut beat, times)| {
+            if times > 1 {
+                beat.text.push_str(&format!(" (×{times})"));
+            }
+            beat
+        })
+        .collect()
 }
 
 struct Teller<'a> {

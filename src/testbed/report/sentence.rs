@@ -1,0 +1,169 @@
+//! Any event in a short sentence, for readers of a trace. The story has words of its own.
+
+use super::words::{self, Naming, Places};
+use crate::testbed::history::{EventKind, Outcome};
+
+/// What happened, without who and when.
+pub(super) fn sentence(kind: &EventKind) -> String {
+    machine(kind)
+        .or_else(|| producer(kind))
+        .or_else(|| broker(kind))
+        .or_else(|| group(kind))
+        .or_else(|| consumer(kind))
+        .unwrap_or_else(|| end(kind))
+}
+
+fn outcome(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Ok => "ok".to_owned(),
+        Outcome::Failed { error } => format!("failed, {error}"),
+        Outcome::Unknown { error } => format!("unknown, {error}"),
+    }
+}
+
+fn machine(kind: &EventKind) -> Option<String> {
+    Some(match kind {
+        EventKind::Phase { phase } => format!("phase {}", words::name_of(phase).to_lowercase()),
+        EventKind::Step { step, .. } => format!("step {} fires", step + 1),
+        EventKind::MachineStarted { incarnation } => format!("started, incarnation {incarnation}"),
+        EventKind::MachineStopped { loss } => {
+            format!("stopped, losing {}", words::name_of(loss).to_lowercase())
+        }
+        EventKind::MachinePaused => "paused".to_owned(),
+        EventKind::MachineResumed => "resumed".to_owned(),
+        EventKind::Fault { what } => format!("fault: {what}"),
+        EventKind::Healed { what } => format!("healed: {what}"),
+        _ => return None,
+    })
+}
+
+fn producer(kind: &EventKind) -> Option<String> {
+    Some(match kind {
+        EventKind::Sent { record, topic, key: Some(key) } => {
+            format!("sends {record} to {topic}, key {key}")
+        }
+        EventKind::Sent { record, topic, key: None } => format!("sends {record} to {topic}"),
+        EventKind::SendEnded { record, outcome: Outcome::Ok, partition, offset } => match partition {
+            Some(partition) => format!("{record} acked at {partition}@{offset}"),
+            None => format!("{record} acked"),
+        },
+        EventKind::SendEnded { record, outcome: ended, .. } => {
+            format!("{record} {}", outcome(ended))
+        }
+        EventKind::BatchRetried { partition, base_sequence, attempt, error } => {
+            format!("sends batch {base_sequence} to {partition} again ({attempt}) after {error}")
+        }
+        EventKind::ProducerDone { abandoned } => format!("done, {abandoned} abandoned"),
+        _ => return None,
+    })
+}
+
+fn broker(kind: &EventKind) -> Option<String> {
+    Some(match kind {
+        EventKind::BrokerStarted => "broker up".to_owned(),
+        EventKind::LogRecovered { partition, end, cut_bytes } => {
+            format!("recovers {partition} up to {end}, {cut_bytes} bytes cut")
+        }
+        EventKind::Appended { partition, base_offset, records, base_sequence, .. } => {
+            let batch = words::count(*records as usize, "record");
+            format!("appends {batch} at {partition}@{base_offset}, sequence {base_sequence}")
+        }
+        EventKind::Deduplicated { partition, base_offset, base_sequence } => {
+            format!("recognises sequence {base_sequence}, appended at {partition}@{base_offset}")
+        }
+        EventKind::AppendRejected { partition, error } => {
+            format!("rejects an append to {partition}: {error}")
+        }
+        EventKind::Flushed { partition, upto } => format!("flushes {partition} up to {upto}"),
+        EventKind::StorageFailed { error } => format!("storage failed: {error}"),
+        _ => return None,
+    })
+}
+
+fn group(kind: &EventKind) -> Option<String> {
+    Some(match kind {
+        EventKind::MemberJoined { group, member, client } => {
+            format!("{client} joins {group} as {member}")
+        }
+        EventKind::MemberLeft { group, client, reason, .. } => {
+            format!("{client} is out of {group}: {reason}")
+        }
+        EventKind::RebalanceStarted { group, reason } => format!("rebalances {group}: {reason}"),
+        EventKind::Generation { group, generation, owners, .. } => {
+            let owners: Vec<String> =
+                owners.iter().map(|(partition, owner)| format!("{partition} {owner}")).collect();
+            format!("{group} generation {generation}: {}", owners.join(", "))
+        }
+        EventKind::OffsetsCommitted { group, client, offsets } => {
+            format!("{group} commit by {client}: {}", words::reach(offsets, Naming::Full))
+        }
+        EventKind::CommitRejected { group, client, error } => {
+            format!("{group} commit by {client} rejected: {error}")
+        }
+        _ => return None,
+    })
+}
+
+fn consumer(kind: &EventKind) -> Option<String> {
+    let at = |partition: &_, offset: &_| format!("{partition}@{offset}");
+    Some(match kind {
+        EventKind::Joined { generation, partitions } => {
+            format!("joined generation {generation}, owns {}", words::partitions(partitions))
+        }
+        EventKind::Revoked { partitions } => format!("gives up {}", words::partitions(partitions)),
+        EventKind::Lost { partitions } => format!("lost {}", words::partitions(partitions)),
+        EventKind::LeftGroup { reason } => format!("leaves the group: {reason}"),
+        EventKind::PositionSet { partition, offset, why } => {
+            format!("reads from {} ({why})", at(partition, offset))
+        }
+        EventKind::Polled { records } if records.is_empty() => "polls nothing".to_owned(),
+        EventKind::Polled { records } => {
+            let mut places = Places::default();
+            for record in records {
+                places.add(&record.partition, record.offset);
+            }
+            format!("polls {}", places.text(Naming::Full))
+        }
+        EventKind::Processing { partition, offset, .. } => {
+            format!("begins {}", at(partition, offset))
+        }
+        EventKind::Processed { partition, offset, .. } => {
+            format!("has processed {}", at(partition, offset))
+        }
+        EventKind::ProcessingFailed { partition, offset, error } => {
+            format!("fails on {}: {error}", at(partition, offset))
+        }
+        EventKind::Effect { partition, offset, .. } => {
+            format!("effect of {}", at(partition, offset))
+        }
+        EventKind::HandedOff { partition, offset } => {
+            format!("hands off {}", at(partition, offset))
+        }
+        EventKind::CommitInvoked { offsets, .. } => {
+            format!("commits {}", words::reach(offsets, Naming::Full))
+        }
+        EventKind::CommitEnded { outcome: ended, offsets, .. } => {
+            format!("commit {}: {}", words::reach(offsets, Naming::Full), outcome(ended))
+        }
+        EventKind::Error { name, message } => format!("{name}: {message}"),
+        EventKind::ConsumerClosed => "closed".to_owned(),
+        _ => return None,
+    })
+}
+
+fn end(kind: &EventKind) -> String {
+    match kind {
+        EventKind::FinalLog { partition, start, end, records } => {
+            let held = words::count(records.len(), "record");
+            format!("{partition} at the end: {start}..{end}, {held}")
+        }
+        EventKind::FinalCommitted { group, partition, offset } => match offset {
+            Some(offset) => format!("{group} committed {offset} of {partition} at the end"),
+            None => format!("{group} committed nothing of {partition}"),
+        },
+        EventKind::FinalGroup { group, state } => format!("{group} is {state} at the end"),
+        EventKind::NoProgress { what } => format!("no progress: {what}"),
+        EventKind::Crashed { message } => format!("panicked: {message}"),
+        other => words::name_of(other),
+    }
+}
