@@ -188,8 +188,8 @@ impl Strip<'_> {
         let mut before: Option<(bool, bool, Vec<usize>)> = None;
         for offset in self.offsets() {
             let there = self.records.contains_key(&offset);
-            let blamed = self.late.contains(&offset)
-                || named.is_some_and(|named| named.contains(&offset));
+            let blamed =
+                self.late.contains(&offset) || named.is_some_and(|named| named.contains(&offset));
             let counts: Vec<usize> = self.rows.iter().map(|row| row.count(offset)).collect();
             self.odd |= !there || blamed || counts.iter().any(|count| *count != 1);
             let state = Some((there, blamed, counts));
@@ -202,7 +202,8 @@ impl Strip<'_> {
 
     /// A log where everything is as it should be.
     fn one_line(&self) -> String {
-        let mut line = format!("    {}  {}", self.partition, words::count(self.records.len(), "record"));
+        let mut line =
+            format!("    {}  {}", self.partition, words::count(self.records.len(), "record"));
         if self.end > self.start {
             line.push_str(&format!(", {}..{}", self.start, self.end.0 - 1));
         }
@@ -263,22 +264,27 @@ impl Strip<'_> {
         look: &Look,
         out: &mut String,
     ) {
-        let mut line = |name: &str, tone: Tone, cells: &dyn Fn(Offset) -> (String, Tone), note: &str| {
-            let mut text = format!("    {}", tone.paint(&pad(name, label)));
-            for column in piece {
-                let (word, tone) = column.map_or(("…".to_owned(), Tone::Dim), cells);
-                let missing = cell.saturating_sub(width_of(&word));
-                text.push_str(&format!("{:missing$}{}", "", tone.paint(&word)));
-            }
-            if last && !note.is_empty() {
-                let used = 4 + label + piece.len() * cell + 3 + width_of(note);
-                // A note that does not fit stands on a line of its own.
-                let gap = if used <= look.width { " │ ".to_owned() } else { format!("\n{:label$}    │ ", "") };
-                text.push_str(&format!("{gap}{note}"));
-            }
-            out.push_str(text.trim_end());
-            out.push('\n');
-        };
+        let mut line =
+            |name: &str, tone: Tone, cells: &dyn Fn(Offset) -> (String, Tone), note: &str| {
+                let mut text = format!("    {}", tone.paint(&pad(name, label)));
+                for column in piece {
+                    let (word, tone) = column.map_or(("…".to_owned(), Tone::Dim), cells);
+                    let missing = cell.saturating_sub(width_of(&word));
+                    text.push_str(&format!("{:missing$}{}", "", tone.paint(&word)));
+                }
+                if last && !note.is_empty() {
+                    let used = 4 + label + piece.len() * cell + 3 + width_of(note);
+                    // A note that does not fit stands on a line of its own.
+                    let gap = if used <= look.width {
+                        " │ ".to_owned()
+                    } else {
+                        format!("\n{:label$}    │ ", "")
+                    };
+                    text.push_str(&format!("{gap}{note}"));
+                }
+                out.push_str(text.trim_end());
+                out.push('\n');
+            };
         let name = self.partition.to_string();
         let bounds = match self.start.0 {
             0 => format!("log-end {}", self.end),

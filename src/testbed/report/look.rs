@@ -86,7 +86,13 @@ impl Tone {
         }
     }
 
-    /// The text in this tone. Pad before painting: escapes have no width.
+    /// The text in this tone, filled with unpainted blanks to `width` columns.
+    pub fn cell(self, text: &str, width: usize) -> String {
+        let missing = width.saturating_sub(width_of(text));
+        format!("{}{:missing$}", self.paint(text), "")
+    }
+
+    /// The text in this tone. Escapes have no width: see [`Tone::cell`] for columns.
     pub fn paint(self, text: &str) -> String {
         let style = self.style();
         if style.is_plain() || text.trim().is_empty() {

@@ -34,3 +34,6 @@ pub use sweep::{sweep_line, sweep_summary};
 pub use tally::{Count, Difference, Failure, Tally, as_expected};
 pub use trace::{BadTrace, Recording, read_trace, write_trace};
 pub use verdicts::{variant_line, verdicts};
+
+#[cfg(test)]
+mod tests;

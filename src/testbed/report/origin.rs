@@ -1,19 +1,33 @@
 //! Where a trial came from, as the one line that brings it back.
 
-/// The scenario's file and what the command line changed in it.
+/// The scenario's file, and what the command line changed in it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Origin {
     /// As it was given on the command line.
     pub file: String,
     /// `--set` arguments, `K=V`.
     pub overrides: Vec<String>,
+    /// Variants the scenario has beside its base.
+    pub variants: usize,
 }
 
 impl Origin {
     /// `retrial run FILE --seed 17 --variant acks-all --set producers.shop.config.acks=all`.
     pub fn reproduce(&self, variant: Option<&str>, seed: u64) -> String {
-        let mut line = format!("retrial run {} --seed {seed}", quoted(&self.file));
-        line.push_str(&format!(" --variant {}", variant.map_or_else(|| BASE.to_owned(), quoted)));
+        let variant = match variant {
+            None if self.variants == 0 => String::new(),
+            variant => format!(" --variant {}", quoted(variant.unwrap_or(BASE))),
+        };
+        self.line(seed, &variant)
+    }
+
+    /// The same for the base and all its variants.
+    pub fn reproduce_all(&self, seed: u64) -> String {
+        self.line(seed, "")
+    }
+
+    fn line(&self, seed: u64, variant: &str) -> String {
+        let mut line = format!("retrial run {} --seed {seed}{variant}", quoted(&self.file));
         for set in &self.overrides {
             line.push_str(&format!(" --set {}", quoted(set)));
         }

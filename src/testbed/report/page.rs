@@ -69,7 +69,7 @@ pub fn closing(trials: &[&Trial], origin: &Origin, wall: Duration, look: &Look) 
     }
     let tone = if good { Tone::Good } else { Tone::Bad };
     let mut out = format!(
-        "{}, {}, {} of virtual time in {}\n",
+        "\n{}, {}, {} of virtual time in {}\n",
         tone.paint(&text),
         words::count(trials.len(), "run"),
         words::length(virtual_time),
@@ -78,7 +78,11 @@ pub fn closing(trials: &[&Trial], origin: &Origin, wall: Duration, look: &Look) 
     // The first that went wrong, or simply the first.
     let shown = trials.iter().find(|trial| !as_expected(trial)).or(trials.first());
     if let Some(trial) = shown {
-        let line = origin.reproduce(trial.variant.as_deref(), trial.seed);
+        let line = if good && trials.len() > 1 {
+            origin.reproduce_all(trial.seed)
+        } else {
+            origin.reproduce(trial.variant.as_deref(), trial.seed)
+        };
         out.push_str(&format!("reproduce  {line}\n"));
         out.push_str(&format!("           {}, trace {}\n", engine(), trial.digest));
     }

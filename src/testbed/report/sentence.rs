@@ -43,7 +43,8 @@ fn producer(kind: &EventKind) -> Option<String> {
             format!("sends {record} to {topic}, key {key}")
         }
         EventKind::Sent { record, topic, key: None } => format!("sends {record} to {topic}"),
-        EventKind::SendEnded { record, outcome: Outcome::Ok, partition, offset } => match partition {
+        EventKind::SendEnded { record, outcome: Outcome::Ok, partition, offset } => match partition
+        {
             Some(partition) => format!("{record} acked at {partition}@{offset}"),
             None => format!("{record} acked"),
         },

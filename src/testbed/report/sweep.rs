@@ -19,7 +19,10 @@ pub fn sweep_line(tally: &Tally, look: &Look) -> String {
     );
     for (rate, _, enough) in tally.rates() {
         let sign = if enough { Tone::Good.paint("✓") } else { Tone::Bad.paint("✗") };
-        out.push_str(&format!("             {sign} {rate}\n"));
+        for (index, line) in wrap(&rate, look.width.saturating_sub(15)).iter().enumerate() {
+            let sign = if index == 0 { &sign } else { " " };
+            out.push_str(&format!("             {sign} {line}\n"));
+        }
     }
     look.finish(out)
 }
@@ -66,7 +69,10 @@ fn failed_tally(tally: &Tally, origin: &Origin, look: &Look, out: &mut String) {
         ));
         for line in &first.lines {
             for (index, line) in wrap(line, look.width.saturating_sub(15)).iter().enumerate() {
-                out.push_str(&format!("             {}{line}\n", if index == 0 { "" } else { "  " }));
+                out.push_str(&format!(
+                    "             {}{line}\n",
+                    if index == 0 { "" } else { "  " }
+                ));
             }
         }
     } else {

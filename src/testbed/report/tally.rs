@@ -146,7 +146,8 @@ impl Tally {
                 self.runs,
             );
             let unmet = count.unmet.as_ref().filter(|_| !enough);
-            let unmet = unmet.map(|(seed, seen)| format!("seed {seed}: {seen}")).unwrap_or_default();
+            let unmet =
+                unmet.map(|(seed, seen)| format!("seed {seed}: {seen}")).unwrap_or_default();
             rates.push((text, unmet, enough));
         }
         rates

@@ -21,6 +21,7 @@ struct Header {
     engine: String,
     file: String,
     overrides: Vec<String>,
+    variants: usize,
     variant: Option<String>,
     seed: u64,
     digest: String,
@@ -77,6 +78,7 @@ pub fn write_trace(trial: &Trial, origin: &Origin) -> String {
         engine: engine(),
         file: origin.file.clone(),
         overrides: origin.overrides.clone(),
+        variants: origin.variants,
         variant: trial.variant.clone(),
         seed: trial.seed,
         digest: trial.digest.clone(),
@@ -124,7 +126,11 @@ pub fn read_trace(text: &str) -> Result<Vec<Recording>, BadTrace> {
             return Err(bad(format!("the trace is cut off: {have} of {want} events")));
         }
         recordings.push(Recording {
-            origin: Origin { file: header.file, overrides: header.overrides },
+            origin: Origin {
+                file: header.file,
+                overrides: header.overrides,
+                variants: header.variants,
+            },
             engine: header.engine,
             plan: header.plan,
             variant: header.variant,
@@ -157,12 +163,16 @@ impl Recording {
             let now = repeated.next();
             if now.as_ref() != Some(recorded) {
                 let now = now.unwrap_or_else(|| "(the end)".to_owned());
-                text.push_str(&format!("\n  first difference\n    recorded  {recorded}\n    again     {now}"));
+                text.push_str(&format!(
+                    "\n  first difference\n    recorded  {recorded}\n    again     {now}"
+                ));
                 return Some(text);
             }
         }
         if let Some(now) = repeated.next() {
-            text.push_str(&format!("\n  first difference\n    recorded  (the end)\n    again     {now}"));
+            text.push_str(&format!(
+                "\n  first difference\n    recorded  (the end)\n    again     {now}"
+            ));
         }
         Some(text)
     }

@@ -24,7 +24,7 @@ pub fn verdicts(trial: &Trial, look: &Look) -> String {
     let widths = widths(trial);
     for judgement in &trial.judgements {
         let expectation = &trial.plan.expectations[judgement.expectation];
-        out.push_str(&headline(judgement, expectation, widths));
+        out.push_str(&headline(judgement, expectation, widths, look));
         if let Some(Verdict::Violated { violations }) = &judgement.verdict {
             evidence(violations, judgement.met, &trial.history, look, &mut out);
         }
@@ -41,9 +41,8 @@ pub fn verdicts(trial: &Trial, look: &Look) -> String {
 /// A variant in one line: a sign per expectation, and what it changed; in full where it failed.
 pub fn variant_line(trial: &Trial, say: Option<&str>, look: &Look) -> String {
     let id = trial.variant.as_deref().unwrap_or("base");
-    let sign_of = |judgement: &Judgement| {
-        sign(judgement, &trial.plan.expectations[judgement.expectation])
-    };
+    let sign_of =
+        |judgement: &Judgement| sign(judgement, &trial.plan.expectations[judgement.expectation]);
     let signs: Vec<String> = trial.judgements.iter().map(sign_of).collect();
     let mut out = format!("    variant {}  {}", Tone::Strong.paint(&pad(id, 16)), signs.join(" "));
     let broken: Vec<String> = trial
@@ -63,8 +62,7 @@ pub fn variant_line(trial: &Trial, say: Option<&str>, look: &Look) -> String {
     let lines = wrap(&text, look.width.saturating_sub(indent).max(30));
     out.push_str("  ");
     out.push_str(&lines.join(&format!("\n{:indent$}", "")));
-    out.push('\n');
-    let mut out = look.finish(out);
+    let mut out = look.finish(format!("{}\n", out.trim_end()));
     if !as_expected(trial) {
         out.push_str(&verdicts(trial, look));
     }
@@ -102,16 +100,28 @@ fn sign(judgement: &Judgement, expectation: &Expectation) -> String {
 }
 
 /// `✓ processed-at-least-once  billing  violated, as expected: orders-0@2`.
-fn headline(judgement: &Judgement, expectation: &Expectation, widths: (usize, usize)) -> String {
+fn headline(
+    judgement: &Judgement,
+    expectation: &Expectation,
+    widths: (usize, usize),
+    look: &Look,
+) -> String {
     let (what, of) = words::subject(expectation);
-    let seen = outcome(judgement, expectation);
-    let line = format!(
-        "    {} {}  {}  {seen}",
-        sign(judgement, expectation),
-        pad(&what, widths.0),
-        pad(&of, widths.1)
-    );
-    format!("{}\n", line.trim_end())
+    let head = format!("{}  {}", pad(&what, widths.0), pad(&of, widths.1));
+    // Beside the subject if that leaves room to read, else below it.
+    let indent = 6 + width_of(&head) + 2;
+    let (first, indent) = if indent + 30 <= look.width { (0, indent) } else { (usize::MAX, 8) };
+    let lines = wrap(&outcome(judgement, expectation), look.width.saturating_sub(indent).min(88));
+    let mut out = format!("    {} {head}", sign(judgement, expectation));
+    for (index, line) in lines.iter().enumerate() {
+        if index == first {
+            out.push_str(&format!("  {line}"));
+        } else {
+            out.truncate(out.trim_end().len());
+            out.push_str(&format!("\n{:indent$}{line}", ""));
+        }
+    }
+    format!("{}\n", out.trim_end())
 }
 
 /// What was seen beside what was expected.
@@ -159,16 +169,13 @@ fn by_cause(violations: &[Violation]) -> Vec<(Cause, Vec<&Violation>)> {
     causes
 }
 
-fn evidence(
-    violations: &[Violation],
-    met: bool,
-    history: &History,
-    look: &Look,
-    out: &mut String,
-) {
+fn evidence(violations: &[Violation], met: bool, history: &History, look: &Look, out: &mut String) {
     for (cause, same) in by_cause(violations) {
         let because = format!("because  {}", words::name_of(&cause));
-        out.push_str(&format!("        {}\n", if met { because } else { Tone::Doubt.paint(&because) }));
+        out.push_str(&format!(
+            "        {}\n",
+            if met { because } else { Tone::Doubt.paint(&because) }
+        ));
         for violation in same.iter().take(TOLD) {
             if !met || violation.why.is_empty() {
                 out.push_str(&format!("         {}: {}\n", violation.anomaly, violation.what));

@@ -6,7 +6,9 @@ use crate::{
     kafka::types::{Offset, TopicPartition},
     testbed::{
         history::OffsetReach,
-        plan::{Action, Comparison, ExpectedVerdict, Expectation, Link, Links, NodeRef, RecordAt, Step},
+        plan::{
+            Action, Comparison, Expectation, ExpectedVerdict, Link, Links, NodeRef, RecordAt, Step,
+        },
     },
 };
 
@@ -72,14 +74,6 @@ impl Places {
         for (partition, offsets) in other.0 {
             self.0.entry(partition).or_default().extend(offsets);
         }
-    }
-
-    pub fn len(&self) -> usize {
-        self.0.values().map(Vec::len).sum()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 
     /// `orders-0@0..4, orders-1@7`.

@@ -164,11 +164,11 @@ impl<'a> Page<'a> {
             Columns::Words | Columns::Signs => {
                 for (name, width) in self.machines.iter().zip(&self.widths) {
                     if *name == beat.node && in_column {
-                        cells.push_str(&beat.tone.paint(&pad(&beat.word, *width)));
+                        cells.push_str(&beat.tone.cell(&beat.word, *width));
                     } else {
                         let status = self.status.get(name).copied().unwrap_or(Status::Idle);
                         let (sign, tone) = status.sign();
-                        cells.push_str(&tone.paint(&pad(sign, *width)));
+                        cells.push_str(&tone.cell(sign, *width));
                     }
                     used += width;
                 }
@@ -190,7 +190,14 @@ impl<'a> Page<'a> {
     }
 
     /// The text beside the cells, on as many lines as it needs, with the step's id at its end.
-    fn text(&mut self, cells: String, used: usize, text: &str, lead: Option<Tone>, step: Option<&str>) {
+    fn text(
+        &mut self,
+        cells: String,
+        used: usize,
+        text: &str,
+        lead: Option<Tone>,
+        step: Option<&str>,
+    ) {
         let tag = step.map(|id| format!("[step {id}]")).unwrap_or_default();
         let room = self.look.width.saturating_sub(used).max(MIN_TEXT / 2);
         let mut lines = wrap(text, room);

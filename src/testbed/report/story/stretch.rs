@@ -75,13 +75,16 @@ impl Sends {
 
     pub fn tell(self, node: &NodeName, topic: &str, unacked: bool, beats: &mut Vec<Beat>) {
         if let Some((first, at)) = self.begin {
-            beats.push(Beat::new(first, at, node, "sends", self.text(topic, unacked)).until(self.until));
+            beats.push(
+                Beat::new(first, at, node, "sends", self.text(topic, unacked)).until(self.until),
+            );
         }
         for ((word, what), times) in self.troubles {
             let mut text = what;
             match (&times.from, &times.to) {
                 (Some(from), Some(to)) if from != to => {
-                    text = format!("{}, {from} to {to}: {text}", words::count(times.times, "record"));
+                    text =
+                        format!("{}, {from} to {to}: {text}", words::count(times.times, "record"));
                 }
                 (Some(record), _) => text = format!("{record}: {text}"),
                 _ if times.times > 1 => text.push_str(&format!(" (×{})", times.times)),
@@ -97,7 +100,11 @@ impl Sends {
         let acked = if unacked {
             "no acknowledgement asked for".to_owned()
         } else if self.sent == 0 {
-            return format!("{} acknowledged by {}", words::count(self.acked, "record"), words::time(self.until));
+            return format!(
+                "{} acknowledged by {}",
+                words::count(self.acked, "record"),
+                words::time(self.until)
+            );
         } else if self.acked == 0 {
             "none acknowledged yet".to_owned()
         } else if self.acked == self.sent {
@@ -196,7 +203,9 @@ impl Rounds {
         tell_in_a_line(&self.done, self.polls - usize::from(in_round), node, naming, beats);
         for act in &self.round {
             let text = act.text(naming);
-            beats.push(Beat::new(act.first, act.at, node, act.word(), text).until(act.until).notable());
+            beats.push(
+                Beat::new(act.first, act.at, node, act.word(), text).until(act.until).notable(),
+            );
         }
     }
 }

@@ -17,7 +17,7 @@ use super::{
 use crate::testbed::{
     history::{CommitKind, Event, EventId, EventKind, Loss, NodeName, Outcome, Phase},
     plan::Action,
-    runner::Trial,
+    runner::{Trial, TrialEnd},
 };
 
 /// The story's beats in the order of their first events.
@@ -79,7 +79,8 @@ struct Teller<'a> {
 
 impl<'a> Teller<'a> {
     fn new(trial: &'a Trial) -> Self {
-        let partitions: u32 = trial.history.setup.topics.values().map(|topic| topic.partitions).sum();
+        let partitions: u32 =
+            trial.history.setup.topics.values().map(|topic| topic.partitions).sum();
         let (doings, done_by) = doings(trial);
         Teller {
             trial,
@@ -104,7 +105,8 @@ impl<'a> Teller<'a> {
             || self.hear_broker(event)
             || self.hear_member(event)
             || self.hear_round(event);
-        if !heard && matches!(event.kind, EventKind::Phase { phase: Phase::Check }) {
+        let finished = self.trial.end == TrialEnd::Finished;
+        if !heard && finished && matches!(event.kind, EventKind::Phase { phase: Phase::Check }) {
             self.break_lines(None);
             self.push(self.beat(event, "quiet", String::new()).tone(Tone::Dim).notable());
         }
@@ -191,7 +193,9 @@ impl<'a> Teller<'a> {
             EventKind::MachineResumed => {
                 self.beat(event, "resumes", String::new()).tone(Tone::Good).becomes(Status::Up)
             }
-            EventKind::Fault { what } => self.beat(event, "! fault", what.to_string()).tone(Tone::Bad),
+            EventKind::Fault { what } => {
+                self.beat(event, "! fault", what.to_string()).tone(Tone::Bad)
+            }
             EventKind::Healed { what } => {
                 self.beat(event, "healed", what.to_string()).tone(Tone::Good)
             }
@@ -223,7 +227,10 @@ impl<'a> Teller<'a> {
 
     /// `while processing orders-0@2`, if the member was processing.
     fn hand(&self, node: &NodeName) -> String {
-        self.in_hand.get(node).map(|record| format!("while processing {record}")).unwrap_or_default()
+        self.in_hand
+            .get(node)
+            .map(|record| format!("while processing {record}"))
+            .unwrap_or_default()
     }
 
     fn hear_producer(&mut self, event: &Event) -> bool {
@@ -234,7 +241,12 @@ impl<'a> Teller<'a> {
                 match outcome {
                     Outcome::Ok => sends.acked(event),
                     Outcome::Failed { error } => {
-                        sends.trouble(event, "✗ send", format!("failed with {error}"), Some(record));
+                        sends.trouble(
+                            event,
+                            "✗ send",
+                            format!("failed with {error}"),
+                            Some(record),
+                        );
                     }
                     Outcome::Unknown { error } => {
                         let what = format!("outcome unknown, {error}");
@@ -286,9 +298,9 @@ impl<'a> Teller<'a> {
                     format!("a retry of {partition}@{base_offset} is recognised: nothing appended");
                 self.beat(event, "dedup", text).tone(Tone::Good)
             }
-            EventKind::AppendRejected { partition, error } => {
-                self.beat(event, "rejects", format!("an append to {partition}: {error}")).tone(Tone::Doubt)
-            }
+            EventKind::AppendRejected { partition, error } => self
+                .beat(event, "rejects", format!("an append to {partition}: {error}"))
+                .tone(Tone::Doubt),
             EventKind::StorageFailed { error } => {
                 self.beat(event, "✗ disk", error.to_string()).tone(Tone::Bad)
             }
@@ -302,7 +314,8 @@ impl<'a> Teller<'a> {
                 if self.left.remove(client).is_some() {
                     return true;
                 }
-                self.beat(event, "removes", format!("{client} from {group}: {reason}")).tone(Tone::Doubt)
+                self.beat(event, "removes", format!("{client} from {group}: {reason}"))
+                    .tone(Tone::Doubt)
             }
             _ => return false,
         };
@@ -315,7 +328,8 @@ impl<'a> Teller<'a> {
         let beat = match &event.kind {
             EventKind::Joined { generation, partitions } => {
                 self.left.remove(&event.node);
-                let text = format!("generation {generation}, owns {}", words::partitions(partitions));
+                let text =
+                    format!("generation {generation}, owns {}", words::partitions(partitions));
                 self.beat(event, "▶ joins", text).tone(Tone::Accent).becomes(Status::Up)
             }
             EventKind::PositionSet { partition, offset, why } => {
@@ -347,10 +361,15 @@ impl<'a> Teller<'a> {
             }
             EventKind::ProcessingFailed { partition, offset, error } => {
                 self.in_hand.remove(&event.node);
-                self.beat(event, "✗ handler", format!("{partition}@{offset}: {error}")).tone(Tone::Bad)
+                self.beat(event, "✗ handler", format!("{partition}@{offset}: {error}"))
+                    .tone(Tone::Bad)
             }
             EventKind::Error { name, message } => {
-                let text = if message.is_empty() { name.to_string() } else { format!("{name}: {message}") };
+                let text = if message.is_empty() {
+                    name.to_string()
+                } else {
+                    format!("{name}: {message}")
+                };
                 self.beat(event, "! error", text).tone(Tone::Bad)
             }
             EventKind::CommitEnded { outcome: Outcome::Failed { error }, offsets, .. } => {

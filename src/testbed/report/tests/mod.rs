@@ -1,0 +1,6 @@
+//! What reports look like, as snapshots of trials written by hand.
+
+mod data;
+mod pages;
+mod sample;
+mod sums;
