@@ -22,7 +22,10 @@ use super::{
 };
 use crate::{
     env::{Disk, WallTime},
-    kafka::{config::TopicConfig, types::Offset},
+    kafka::{
+        config::{CleanupPolicy, TopicConfig},
+        types::Offset,
+    },
 };
 
 /// What was cut off the end.
@@ -123,8 +126,7 @@ impl Log {
             recovery.segments_scanned += 1;
             recovery.batches_scanned += recovered.batches;
             if recovered.cut > 0 {
-                let offset = self.segments[slot].read_next_offset()?;
-                recovery.cut = Some(Cut { offset, bytes: recovered.cut });
+                recovery.cut = Some(Cut { offset: recovered.end, bytes: recovered.cut });
             }
         }
         let checked_from = self.segments.get(first).map(|segment| segment.base);
@@ -143,35 +145,46 @@ impl Log {
     }
 
     /// Checks the segments from `first` on, which producers have been replayed up to.
+    ///
+    /// A power loss may take the end of one segment and leave the next. Kafka keeps both and the gap
+    /// between them, at which a consumer may wait for ever; here what lies behind a gap goes, unless
+    /// compaction may have made it.
     fn check_segments(&mut self, first: usize, recovery: &mut Recovery) -> Result<(), LogError> {
+        let dense = self.config.cleanup_policy == CleanupPolicy::Delete;
+        let mut end = self.segments[first].base;
         for slot in first..self.segments.len() {
             let base = self.segments[slot].base;
+            if dense && base != end {
+                return self.cut(slot, Cut { offset: end, bytes: 0 }, recovery);
+            }
             if slot > first {
                 self.producers.set_end(base);
                 let snapshot = self.producers.take_snapshot(self.disk.as_ref())?;
                 self.flush.add_snapshot(snapshot);
             }
             let (producers, epochs) = (&mut self.producers, &mut self.epochs);
-            let mut end = base;
             let recovered = self.segments[slot].recover(|header| {
                 producers.update(header);
                 if epochs.latest().is_none_or(|latest| header.leader_epoch > latest.epoch) {
                     epochs.assign(header.leader_epoch, header.base_offset);
                 }
-                end = header.next_offset();
             })?;
             recovery.segments_scanned += 1;
             recovery.batches_scanned += recovered.batches;
+            end = recovered.end;
             if recovered.cut > 0 {
-                let later: u64 =
-                    self.segments[slot + 1..].iter().map(|segment| u64::from(segment.size)).sum();
-                recovery.cut = Some(Cut { offset: end, bytes: recovered.cut + later });
-                recovery.segments_deleted += self.segments.len() - slot - 1;
-                self.remove_segments(slot + 1..self.segments.len())?;
-                break;
+                return self.cut(slot + 1, Cut { offset: end, bytes: recovered.cut }, recovery);
             }
         }
         Ok(())
+    }
+
+    /// Removes the segments from `slot` on, after `cut` bytes before them.
+    fn cut(&mut self, slot: usize, cut: Cut, recovery: &mut Recovery) -> Result<(), LogError> {
+        let later: u64 = self.segments[slot..].iter().map(|segment| u64::from(segment.size)).sum();
+        recovery.cut = Some(Cut { bytes: cut.bytes + later, ..cut });
+        recovery.segments_deleted += self.segments.len() - slot;
+        self.remove_segments(slot..self.segments.len())
     }
 
     /// Makes producers what they were when the log ended at `upto`; returns the snapshot used.

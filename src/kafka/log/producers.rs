@@ -4,16 +4,17 @@
 //! that knows nothing of a producer accepts any sequence from it, so `UNKNOWN_PRODUCER_ID` is never
 //! answered. Transactions leave no trace here but the fields of the snapshot.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     append::AppendOrigin,
     checkpoint::read_file,
     error::{AppendError, LogError},
+    segment::DirtyFile,
     snapshot,
 };
 use crate::{
-    env::{Disk, File, OpenMode, WallTime},
+    env::{Disk, OpenMode, WallTime},
     kafka::{
         protocol::batch::BatchHeader,
         types::{Offset, ProducerEpoch, ProducerId, Sequence, Timestamp},
@@ -235,10 +236,7 @@ impl Producers {
 
     /// Writes a snapshot of the state at [`Producers::end`] unless there is one, and returns the file to
     /// sync.
-    pub fn take_snapshot(
-        &mut self,
-        disk: &dyn Disk,
-    ) -> Result<Option<(String, Arc<dyn File>)>, LogError> {
+    pub fn take_snapshot(&mut self, disk: &dyn Disk) -> Result<Option<DirtyFile>, LogError> {
         if self.snapshots.last().is_some_and(|&last| last >= self.end) || self.end == Offset(0) {
             return Ok(None);
         }

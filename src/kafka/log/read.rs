@@ -110,15 +110,17 @@ impl Log {
     ) -> Result<Option<FoundOffset>, LogError> {
         self.check_usable()?;
         let holds = |segment: &&Segment| segment.largest_timestamp() >= timestamp;
-        let Some(segment) = self.segments.iter().find(holds) else { return Ok(None) };
-        let mut scan = segment.scan_for_timestamp(timestamp, self.start);
-        while let Some(found) = scan.expect_next()? {
-            if found.header.max_timestamp < timestamp {
-                continue;
-            }
-            let wanted = |at: Timestamp, offset| at >= timestamp && offset >= self.start;
-            if let Some(found) = first_record(segment, &scan, &found, wanted)? {
-                return Ok(Some(found));
+        // Kafka looks into the first such segment alone, and finds nothing if the log's start lies behind.
+        for segment in self.segments.iter().filter(holds) {
+            let mut scan = segment.scan_for_timestamp(timestamp, self.start);
+            while let Some(found) = scan.expect_next()? {
+                if found.header.max_timestamp < timestamp {
+                    continue;
+                }
+                let wanted = |at: Timestamp, offset| at >= timestamp && offset >= self.start;
+                if let Some(found) = first_record(segment, &scan, &found, wanted)? {
+                    return Ok(Some(found));
+                }
             }
         }
         Ok(None)

@@ -69,9 +69,12 @@ pub(super) struct Segment {
 }
 
 /// What [`Segment::recover`] found.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Recovered {
     pub batches: u64,
+    /// The offset after the last sound batch.
+    pub end: Offset,
+    /// Bytes cut off behind it.
     pub cut: u64,
 }
 
@@ -129,10 +132,8 @@ impl Segment {
 
     /// Reads the timestamp that rolling counts from; for the active segment after loading.
     pub fn load_first_timestamp(&mut self) -> Result<(), LogError> {
-        self.first_timestamp = match self.scan_from(0).expect_next()? {
-            Some(first) => Some(first.header.max_timestamp),
-            None => None,
-        };
+        let first = self.scan_from(0).expect_next()?;
+        self.first_timestamp = first.map(|first| first.header.max_timestamp);
         Ok(())
     }
 
@@ -248,13 +249,12 @@ impl Segment {
         mut on_batch: impl FnMut(&BatchHeader),
     ) -> Result<Recovered, LogError> {
         self.forget_derived()?;
-        let mut recovered = Recovered::default();
-        let mut next = self.base;
+        let mut recovered = Recovered { batches: 0, end: self.base, cut: 0 };
         let file = self.file.clone();
         let path = self.path.clone();
         let end = u64::from(self.size);
         let mut scan = Scan::new(file.as_ref(), &path, 0, end, Depth::Whole);
-        let mut last_entry_at = 0;
+        let (mut valid, mut last_entry_at) = (0, 0);
         loop {
             let found = match scan.next() {
                 Ok(None) | Err(ScanError::Bad(_)) => break,
@@ -264,7 +264,7 @@ impl Segment {
             let header = found.header;
             let fits = header.last_offset() - self.base <= i64::from(i32::MAX);
             // Offsets that fall back are left-overs of a file that was cut and written again.
-            if header.base_offset < next || header.last_offset_delta < 0 || !fits {
+            if header.base_offset < recovered.end || header.last_offset_delta < 0 || !fits {
                 break;
             }
             let position = found.position as u32;
@@ -274,12 +274,11 @@ impl Segment {
                 self.add_index_entry(header.last_offset(), position)?;
                 last_entry_at = position;
             }
-            next = header.next_offset();
+            recovered.end = header.next_offset();
             recovered.batches += 1;
-            recovered.cut = end - scan.position();
+            valid = scan.position();
             on_batch(&header);
         }
-        let valid = if recovered.batches == 0 { 0 } else { end - recovered.cut };
         recovered.cut = end - valid;
         if recovered.cut > 0 {
             self.set_size(valid as u32)?;

@@ -10,7 +10,7 @@ use crate::kafka::types::{Offset, ProducerEpoch, ProducerId, Sequence, Timestamp
 const VERSION: i16 = 1;
 /// Where the checksummed part starts: after version and checksum.
 const BODY_AT: usize = 6;
-const ENTRY_LEN: usize = 42;
+const ENTRY_LEN: usize = 46;
 
 /// The file's bytes.
 pub(super) fn encode<'a>(

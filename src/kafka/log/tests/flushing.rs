@@ -1,0 +1,91 @@
+//! When a flush is due, and what it covers.
+
+use std::time::Duration;
+
+use super::fixture::{Fixture, batch, config, now};
+use crate::{
+    env::Instant,
+    kafka::{config::TopicConfig, log::LogError, types::Offset},
+};
+
+fn at(millis: u64) -> Instant {
+    Instant::default() + Duration::from_millis(millis)
+}
+
+/// Performs what is due at that time, and returns the recovery point then.
+fn flush_due(log: &mut Fixture, time: Instant) -> Offset {
+    while let Some(pending) = log.due_flush(time) {
+        let result = now(pending.sync());
+        log.flush_done(pending, result, time).unwrap();
+    }
+    log.recovery_point()
+}
+
+#[test]
+fn nothing_but_epochs_is_flushed_by_default() {
+    let mut log = Fixture::new();
+    log.append(&batch(&[b"x"])).unwrap();
+    assert!(log.needs_flush(at(0)));
+    assert_eq!(flush_due(&mut log, at(0)), Offset(0));
+    assert_eq!(log.next_flush_deadline(), Instant::FAR_FUTURE);
+}
+
+#[test]
+fn flush_messages_counts_records() {
+    let mut log = Fixture::with(TopicConfig { flush_messages: Some(3), ..config() });
+    assert!(!log.append(&batch(&[b"x", b"y"])).unwrap().must_flush);
+    assert!(log.append(&batch(&[b"z"])).unwrap().must_flush);
+    assert_eq!(flush_due(&mut log, at(0)), Offset(3));
+    assert!(!log.append(&batch(&[b"x"])).unwrap().must_flush);
+}
+
+#[test]
+fn flush_ms_counts_from_the_last_flush() {
+    let interval = Some(Duration::from_millis(50));
+    let mut log = Fixture::with(TopicConfig { flush_interval: interval, ..config() });
+    assert_eq!(log.next_flush_deadline(), Instant::FAR_FUTURE);
+    log.append(&batch(&[b"x"])).unwrap();
+    flush_due(&mut log, at(10));
+    assert_eq!(log.next_flush_deadline(), at(60));
+    assert_eq!(flush_due(&mut log, at(59)), Offset(0));
+    assert_eq!(flush_due(&mut log, at(60)), Offset(1));
+    assert_eq!(log.next_flush_deadline(), Instant::FAR_FUTURE);
+}
+
+#[test]
+fn a_rolled_segment_is_flushed_soon() {
+    let size = batch(&[b"x"]).len() as u32;
+    let mut log = Fixture::with(TopicConfig { segment_bytes: 2 * size, ..config() });
+    for _ in 0..3 {
+        log.append(&batch(&[b"x"])).unwrap();
+    }
+    assert_eq!(log.next_flush_deadline(), Instant::default());
+    assert_eq!(flush_due(&mut log, at(0)), Offset(2));
+}
+
+#[test]
+fn a_failed_sync_poisons_the_log() {
+    let mut log = Fixture::new();
+    log.append(&batch(&[b"x"])).unwrap();
+    let pending = log.begin_flush();
+    let failed = LogError::Io {
+        action: "sync",
+        path: "orders-0/00000000000000000000.log".into(),
+        source: std::io::Error::other("no"),
+    };
+    assert!(log.flush_done(pending, Err(failed), at(0)).is_err());
+    assert!(log.append(&batch(&[b"x"])).is_err());
+    assert_eq!(log.recovery_point(), Offset(0));
+}
+
+#[test]
+fn a_flush_does_not_vouch_for_what_replaced_its_records() {
+    let mut log = Fixture::new();
+    log.append(&batch(&[b"x", b"y"])).unwrap();
+    let pending = log.begin_flush();
+    log.truncate_to(Offset(0), crate::env::WallTime(0)).unwrap();
+    log.append(&batch(&[b"z", b"z"])).unwrap();
+    let result = now(pending.sync());
+    log.flush_done(pending, result, at(0)).unwrap();
+    assert_eq!(log.recovery_point(), Offset(0));
+}
