@@ -37,3 +37,5 @@ pub use verdicts::{variant_line, verdicts};
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub use tests::lesson as sample_trial;

@@ -4,3 +4,5 @@ mod data;
 mod pages;
 mod sample;
 mod sums;
+
+pub use sample::lesson;
