@@ -1,2 +1,4 @@
-//! What must always hold, quickly.
+//! What must always hold, quickly: one binary, because link time is the tax.
+
 mod conformance;
+mod tidy;

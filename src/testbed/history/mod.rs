@@ -16,5 +16,5 @@ pub use event::{
 };
 pub use ledger::{Entry, Ledgers};
 pub use record::{LoggedRecord, RecordId};
-pub use recorder::{History, Recorder};
+pub use recorder::{History, Recorder, Watcher};
 pub use setup::{GroupSetup, ProducerSetup, Setup, TopicSetup};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Span;
+use super::{Span, Step};
 
 /// A machine, by its name (`b1`, `shop`, `billing/2`) or by a role resolved when the step fires.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -111,6 +111,8 @@ pub enum Action {
     WipeDisk {
         node: NodeRef,
     },
+    /// Ends what slow, full and lying disks do.
+    HealDisk { node: NodeRef },
     /// Moves the wall clock; negative goes back.
     Skew {
         node: NodeRef,
@@ -122,4 +124,11 @@ pub enum Action {
     },
     /// Narration only.
     Note,
+}
+
+impl Step {
+    /// Says something and does nothing; may stay silent without failing the trial.
+    pub fn is_narration(&self) -> bool {
+        self.action == Action::Note
+    }
 }

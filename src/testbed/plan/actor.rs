@@ -11,6 +11,37 @@ use crate::kafka::types::TopicPartition;
 #[serde(transparent)]
 pub struct TextTemplate(pub String);
 
+impl TextTemplate {
+    /// The text of record `i`.
+    pub fn render(&self, i: u64) -> String {
+        let mut text = String::with_capacity(self.0.len() + 8);
+        let mut rest = self.0.as_str();
+        while let Some((before, after)) = rest.split_once('{') {
+            text.push_str(before);
+            match after.split_once('}').and_then(|(inside, tail)| Some((number(inside, i)?, tail))) {
+                Some((number, tail)) => {
+                    text.push_str(&number.to_string());
+                    rest = tail;
+                }
+                None => {
+                    text.push('{');
+                    rest = after;
+                }
+            }
+        }
+        text + rest
+    }
+}
+
+/// What `i` or `i%N` stands for; `None` for anything else, which stays as it is written.
+fn number(inside: &str, i: u64) -> Option<u64> {
+    match inside.split_once('%') {
+        None => (inside == "i").then_some(i),
+        Some(("i", modulus)) => i.checked_rem(modulus.parse().ok()?),
+        Some(_) => None,
+    }
+}
+
 /// When an actor starts.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Start {
@@ -172,4 +203,16 @@ pub enum OnError {
     Retry,
     /// Log it and go on with the next poll.
     PollAgain,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::TextTemplate;
+
+    #[test]
+    fn a_template_knows_the_record_number_and_its_remainder() {
+        let text = |template: &str| TextTemplate(template.into()).render(9);
+        assert_eq!(text("user-{i%4}-{i}"), "user-1-9");
+        assert_eq!(text("{j} {i%0} {"), "{j} {i%0} {");
+    }
 }

@@ -1,0 +1,146 @@
+//! Machines by name: their programs, their lives, and the history of both.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use crate::{
+    env::{BoxFuture, Env},
+    sim::{MachineOptions, World},
+    testbed::history::{EventId, EventKind, Loss, NodeName, Recorder},
+};
+
+/// How a program came to its end by itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Exit {
+    /// It closed what it had and returned.
+    Orderly,
+    /// It gave up without closing anything, as a process that hits an unhandled error does.
+    Died,
+}
+
+/// What a machine runs, from each of its starts. The number counts the starts, from 1.
+pub type Program = Arc<dyn Fn(Env, u32) -> BoxFuture<'static, Exit> + Send + Sync>;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Status {
+    /// Not started yet.
+    Waiting,
+    Running,
+    Paused,
+    /// Killed, without power, or dead by its own error.
+    Down,
+    /// Ended in an orderly way.
+    Ended,
+}
+
+struct Machine {
+    program: Program,
+    status: Status,
+    starts: u32,
+}
+
+/// Handle to all machines of the trial; cheap to clone.
+#[derive(Clone)]
+pub struct Stage {
+    pub world: World,
+    pub recorder: Recorder,
+    machines: Arc<Mutex<BTreeMap<NodeName, Machine>>>,
+}
+
+impl Stage {
+    pub fn new(world: World, recorder: Recorder) -> Self {
+        Stage { world, recorder, machines: Arc::default() }
+    }
+
+    fn machines(&self) -> MutexGuard<'_, BTreeMap<NodeName, Machine>> {
+        self.machines.lock().expect("no panic while the machines are locked")
+    }
+
+    pub fn add(&self, node: NodeName, program: Program) {
+        self.world.add_machine(&node, MachineOptions::default());
+        self.machines().insert(node, Machine { program, status: Status::Waiting, starts: 0 });
+    }
+
+    /// `None` for a machine that does not exist.
+    pub fn status(&self, node: &str) -> Option<Status> {
+        self.machines().get(node).map(|machine| machine.status)
+    }
+
+    /// Names of all machines, in order.
+    pub fn names(&self) -> Vec<NodeName> {
+        self.machines().keys().cloned().collect()
+    }
+
+    /// Records an event at the present moment.
+    pub fn record(&self, node: &NodeName, cause: Option<EventId>, kind: EventKind) -> EventId {
+        self.recorder.record(self.world.now().as_nanos(), node, cause, kind)
+    }
+
+    /// Starts a machine that is not running; does nothing to one that is.
+    pub fn start(&self, node: &NodeName, cause: Option<EventId>) {
+        let (program, starts) = {
+            let mut machines = self.machines();
+            let Some(machine) = machines.get_mut(node) else { return };
+            if matches!(machine.status, Status::Running | Status::Paused) {
+                return;
+            }
+            machine.status = Status::Running;
+            machine.starts += 1;
+            (Arc::clone(&machine.program), machine.starts)
+        };
+        self.record(node, cause, EventKind::MachineStarted { incarnation: starts });
+        let (stage, name) = (self.clone(), node.clone());
+        self.world.start(node, move |env| {
+            Box::pin(async move {
+                let exit = program(env, starts).await;
+                stage.ended(&name, exit);
+            })
+        });
+    }
+
+    fn ended(&self, node: &NodeName, exit: Exit) {
+        let (status, loss) = match exit {
+            Exit::Orderly => (Status::Ended, Loss::Nothing),
+            Exit::Died => (Status::Down, Loss::Process),
+        };
+        self.set_status(node, status);
+        self.record(node, None, EventKind::MachineStopped { loss });
+    }
+
+    fn set_status(&self, node: &NodeName, status: Status) {
+        if let Some(machine) = self.machines().get_mut(node) {
+            machine.status = status;
+        }
+    }
+
+    /// Kills the process or cuts the power. A machine that is not up stays as it is.
+    pub fn stop(&self, node: &NodeName, loss: Loss, cause: Option<EventId>) {
+        if !matches!(self.status(node), Some(Status::Running | Status::Paused)) {
+            return;
+        }
+        self.set_status(node, Status::Down);
+        match loss {
+            Loss::Power => self.world.power_loss(node),
+            Loss::Process | Loss::Nothing => self.world.kill(node),
+        }
+        self.record(node, cause, EventKind::MachineStopped { loss });
+    }
+
+    pub fn pause(&self, node: &NodeName, cause: Option<EventId>) {
+        if self.status(node) == Some(Status::Running) {
+            self.set_status(node, Status::Paused);
+            self.world.pause(node);
+            self.record(node, cause, EventKind::MachinePaused);
+        }
+    }
+
+    pub fn resume(&self, node: &NodeName, cause: Option<EventId>) {
+        if self.status(node) == Some(Status::Paused) {
+            self.set_status(node, Status::Running);
+            self.world.resume(node);
+            self.record(node, cause, EventKind::MachineResumed);
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! The nemesis itself: hears events, fires steps, keeps account of what must heal.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use tokio::sync::Notify;
+
+use super::{board::Board, faults, roles};
+use crate::testbed::{
+    cluster::{Placement, Stage},
+    history::{Event, EventId, EventKind, Loss, NodeName, Watcher},
+    plan::{Action, NodeRef, Plan},
+    runner::UnfiredStep,
+    workload::Actors,
+};
+
+/// Shared between the recorder, which tells it of events, and the task that keeps its time.
+pub struct Nemesis {
+    pub(super) stage: Stage,
+    plan: Arc<Plan>,
+    actors: Arc<Actors>,
+    pub(super) roles: roles::Roles,
+    state: Mutex<State>,
+    /// The earliest moment in `state` may have changed.
+    pub(super) changed: Notify,
+    trial: NodeName,
+}
+
+struct State {
+    board: Board,
+    /// Faults that heal themselves, by the virtual time of their cure.
+    cures: BTreeMap<Duration, Vec<(Action, EventId)>>,
+}
+
+impl Nemesis {
+    pub fn new(plan: Arc<Plan>, stage: Stage, actors: Arc<Actors>, placement: Placement) -> Self {
+        let state = State { board: Board::new(&plan.steps), cures: BTreeMap::new() };
+        Nemesis {
+            roles: roles::Roles::new(placement),
+            stage,
+            plan,
+            actors,
+            state: Mutex::new(state),
+            changed: Notify::new(),
+            trial: "trial".into(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no panic while the nemesis is locked")
+    }
+
+    pub fn all_fired(&self) -> bool {
+        self.state().board.all_fired(&self.plan.steps)
+    }
+
+    pub fn unfired(&self) -> Vec<UnfiredStep> {
+        self.state().board.unfired(&self.plan.steps)
+    }
+
+    fn now(&self) -> Duration {
+        Duration::from_nanos(self.stage.world.now().as_nanos())
+    }
+
+    /// The next moment something is due.
+    pub(super) fn next_time(&self) -> Option<Duration> {
+        let state = self.state();
+        let cure = state.cures.keys().next().copied();
+        [state.board.next_time(), cure].into_iter().flatten().min()
+    }
+
+    /// Does what is due at this moment: cures first, so that a fault that follows its own end lasts.
+    pub(super) fn act_on_time(&self) {
+        let now = self.now();
+        loop {
+            let mut state = self.state();
+            let Some(entry) = state.cures.first_entry().filter(|entry| *entry.key() <= now) else {
+                break;
+            };
+            let cures = entry.remove();
+            drop(state);
+            for (cure, cause) in cures {
+                self.carry_out(&cure, Some(cause));
+            }
+        }
+        let due = self.state().board.take_due(now);
+        due.into_iter().for_each(|step| self.fire(step, None));
+    }
+
+    fn fire(&self, index: usize, cause: Option<EventId>) {
+        let step = &self.plan.steps[index];
+        let now = self.now();
+        self.state().board.fire(index, step.id.as_deref(), now);
+        let say = step.say.as_deref().map(Into::into);
+        let event = self.stage.record(&self.trial, cause, EventKind::Step { step: index, say });
+        self.carry_out(&step.action, Some(event));
+        if let Some((lasts, cure)) = faults::cure(&step.action) {
+            self.state().cures.entry(now + lasts).or_default().push((cure, event));
+        }
+        self.changed.notify_one();
+    }
+
+    /// Machines a reference means at this moment.
+    pub(super) fn resolve(&self, node: &NodeRef) -> Option<NodeName> {
+        self.roles.resolve(node, &self.stage.recorder)
+    }
+
+    pub(super) fn carry_out(&self, action: &Action, cause: Option<EventId>) {
+        let stage = &self.stage;
+        let on = |node: &NodeRef, act: &dyn Fn(&NodeName)| {
+            if let Some(node) = self.resolve(node) {
+                act(&node);
+            }
+        };
+        match action {
+            Action::Crash { node } => on(node, &|node| stage.stop(node, Loss::Process, cause)),
+            Action::PowerLoss { node } => on(node, &|node| stage.stop(node, Loss::Power, cause)),
+            Action::Restart { node } => on(node, &|node| stage.start(node, cause)),
+            Action::Pause { node, .. } => on(node, &|node| stage.pause(node, cause)),
+            Action::Resume { node } => on(node, &|node| stage.resume(node, cause)),
+            Action::Stall { node, lasts } => on(node, &|node| {
+                self.actors.control(node).stall_until(stage.world.now() + lasts.0);
+            }),
+            Action::Throw { node } => on(node, &|node| self.actors.control(node).throw()),
+            Action::Start { actor } => {
+                self.actors.machines(actor).iter().for_each(|node| stage.start(node, cause));
+            }
+            Action::Stop { actor } => {
+                self.actors.machines(actor).iter().for_each(|node| self.actors.control(node).stop());
+            }
+            Action::CreateTopic { topic, partitions } => {
+                self.actors.create_topic(topic.clone(), *partitions);
+            }
+            Action::Note => {}
+            fault => faults::lay(self, fault, cause),
+        }
+    }
+}
+
+impl Watcher for Nemesis {
+    fn sees(&self, event: &Event) -> bool {
+        self.state().board.wants(event) || self.actors.wants(event)
+    }
+
+    fn hear(&self, event: &Event) {
+        for node in self.actors.hear(event) {
+            self.stage.start(&node, Some(event.id));
+        }
+        let due = self.state().board.hear(event);
+        due.into_iter().for_each(|step| self.fire(step, Some(event.id)));
+    }
+}

@@ -1,0 +1,148 @@
+//! Faults on links, disks and clocks, and what cures them.
+
+use std::time::Duration;
+
+use super::Nemesis;
+use crate::{
+    sim::{DiskFault, Effect, Latency, LinkControl, Operation, Repeat},
+    testbed::{
+        history::{EventId, EventKind, NodeName},
+        plan::{Action, Link, Links, NodeRef, Span},
+    },
+};
+
+/// How long a fault lasts and the action that ends it; `None` for one that stays.
+pub(super) fn cure(action: &Action) -> Option<(Duration, Action)> {
+    match action {
+        Action::Pause { node, lasts: Some(lasts) } => {
+            Some((lasts.0, Action::Resume { node: node.clone() }))
+        }
+        Action::Sever { links, lasts: Some(lasts) }
+        | Action::Hold { links, lasts: Some(lasts) }
+        | Action::Delay { links, lasts: Some(lasts), .. } => {
+            Some((lasts.0, Action::Heal { links: links.clone() }))
+        }
+        Action::SlowDisk { node, lasts: Some(lasts), .. }
+        | Action::FullDisk { node, lasts: Some(lasts) }
+        | Action::LyingDisk { node, lasts: Some(lasts) } => {
+            Some((lasts.0, Action::HealDisk { node: node.clone() }))
+        }
+        _ => None,
+    }
+}
+
+/// Lays a fault, or cures one.
+pub(super) fn lay(nemesis: &Nemesis, action: &Action, cause: Option<EventId>) {
+    match action {
+        Action::Sever { links, .. } => {
+            on_links(nemesis, links, "sever", cause, LinkControl::sever);
+        }
+        Action::Hold { links, .. } => on_links(nemesis, links, "hold", cause, LinkControl::hold),
+        Action::Delay { links, by, .. } => {
+            on_links(nemesis, links, &format!("delay by {by}"), cause, |link| {
+                link.set_latency(longer(link.options().latency, *by));
+            });
+        }
+        Action::Reset { links } => on_links(nemesis, links, "reset", cause, LinkControl::reset),
+        Action::Heal { links } => {
+            let latency = nemesis.stage.world.options().link.latency;
+            on_links(nemesis, links, "heal", cause, |link| {
+                link.set_latency(latency);
+                link.release();
+                link.heal();
+            });
+        }
+        Action::SlowDisk { node, by, .. } => on_disk(nemesis, node, "slow disk", cause, |disk| {
+            disk.set_sync_latency(longer(disk.options().sync_latency, *by));
+        }),
+        Action::FullDisk { node, .. } => on_disk(nemesis, node, "full disk", cause, |disk| {
+            disk.set_capacity(Some(disk.used()));
+        }),
+        Action::LyingDisk { node, .. } => on_disk(nemesis, node, "lying disk", cause, |disk| {
+            disk.add_fault(DiskFault {
+                operation: Operation::Sync,
+                path_prefix: String::new(),
+                effect: Effect::Lie,
+                repeat: Repeat::Always,
+            });
+        }),
+        Action::WipeDisk { node } => on_disk(nemesis, node, "wiped disk", cause, |disk| disk.wipe()),
+        Action::HealDisk { node } => on_disk(nemesis, node, "disk healed", cause, |disk| disk.heal()),
+        Action::Skew { node, by_ms } => {
+            if let Some(node) = nemesis.resolve(node) {
+                nemesis.stage.world.clock(&node).jump(*by_ms);
+                record(nemesis, &node, format!("clock moved by {by_ms}ms"), cause);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The same latency, that much later.
+fn longer(latency: Latency, by: Span) -> Latency {
+    match latency {
+        Latency::Constant(delay) => Latency::Constant(delay + by.0),
+        Latency::Uniform { min, max } => Latency::Uniform { min: min + by.0, max: max + by.0 },
+        Latency::Exponential { min, mean, max } => {
+            Latency::Exponential { min: min + by.0, mean, max: max + by.0 }
+        }
+    }
+}
+
+fn record(nemesis: &Nemesis, node: &NodeName, what: String, cause: Option<EventId>) {
+    let what = what.into();
+    nemesis.stage.record(node, cause, EventKind::Fault { what });
+}
+
+/// Applies to each directed link and records it once per machine it leaves from.
+fn on_links(
+    nemesis: &Nemesis,
+    links: &Links,
+    what: &str,
+    cause: Option<EventId>,
+    act: impl Fn(&LinkControl),
+) {
+    for (from, to) in directed(nemesis, links) {
+        act(&nemesis.stage.world.link(&from, &to));
+        record(nemesis, &from, format!("{what} {from} -> {to}"), cause);
+    }
+}
+
+/// The directed pairs that links mean at this moment.
+fn directed(nemesis: &Nemesis, links: &Links) -> Vec<(NodeName, NodeName)> {
+    let names = nemesis.stage.names();
+    let with_all = |node: &NodeName| {
+        let others = names.iter().filter(|other| *other != node);
+        others.flat_map(|other| [(node.clone(), other.clone()), (other.clone(), node.clone())])
+            .collect::<Vec<_>>()
+    };
+    match links {
+        Links::Some(links) => links
+            .iter()
+            .filter_map(|Link { from, to, both_ways }| {
+                let (from, to) = (nemesis.resolve(from)?, nemesis.resolve(to)?);
+                let back = both_ways.then(|| (to.clone(), from.clone()));
+                Some([Some((from, to)), back].into_iter().flatten())
+            })
+            .flatten()
+            .collect(),
+        Links::Of(node) => nemesis.resolve(node).map(|node| with_all(&node)).unwrap_or_default(),
+        Links::All => {
+            let pairs = names.iter().flat_map(|from| names.iter().map(move |to| (from, to)));
+            pairs.filter(|(a, b)| a != b).map(|(a, b)| (a.clone(), b.clone())).collect()
+        }
+    }
+}
+
+fn on_disk(
+    nemesis: &Nemesis,
+    node: &NodeRef,
+    what: &str,
+    cause: Option<EventId>,
+    act: impl Fn(&crate::sim::DiskControl),
+) {
+    if let Some(node) = nemesis.resolve(node) {
+        act(&nemesis.stage.world.disk(&node));
+        record(nemesis, &node, what.into(), cause);
+    }
+}

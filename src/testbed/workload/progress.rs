@@ -1,0 +1,210 @@
+//! Who has reached what: tells when a trial has become quiet. Kept from the history's events alone.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use crate::{
+    kafka::types::{Offset, TopicPartition},
+    testbed::{
+        cluster::{Stage, Status},
+        history::{Event, EventKind, NodeName, OffsetReach, Watcher},
+        plan::{LoopStep, Plan, Start},
+    },
+};
+
+/// Account of the trial so far.
+#[derive(Default)]
+pub struct Progress {
+    account: Mutex<Account>,
+}
+
+#[derive(Default)]
+struct Account {
+    log_ends: BTreeMap<TopicPartition, Offset>,
+    committed: BTreeMap<(Arc<str>, TopicPartition), Offset>,
+    consumers: BTreeMap<NodeName, Consumer>,
+}
+
+/// Where one consumer stands.
+#[derive(Default)]
+struct Consumer {
+    positions: BTreeMap<TopicPartition, Offset>,
+    /// The last poll returned records that may still be in hand.
+    busy: bool,
+    /// Records given to workers and not finished.
+    handed_off: u64,
+    /// Has ever been given a record.
+    delivered: bool,
+}
+
+impl Progress {
+    fn account(&self) -> MutexGuard<'_, Account> {
+        self.account.lock().expect("no panic while the account is locked")
+    }
+
+    /// What still keeps the trial from being quiet, in words; `None` if nothing is left to send,
+    /// deliver, process or commit.
+    pub fn pending(&self, plan: &Plan, stage: &Stage) -> Option<String> {
+        let account = self.account();
+        for (name, producer) in &plan.producers {
+            let status = stage.status(name);
+            let waits = status == Some(Status::Waiting) && !matches!(producer.start, Start::ByStep);
+            if waits || matches!(status, Some(Status::Running | Status::Paused)) {
+                return Some(format!("{name} has not sent everything"));
+            }
+        }
+        for (name, group) in &plan.groups {
+            if let Some(reason) = account.group_pending(name, group, plan, stage) {
+                return Some(reason);
+            }
+        }
+        for (name, reader) in &plan.readers {
+            let status = stage.status(name);
+            if status == Some(Status::Waiting) && !matches!(reader.start, Start::ByStep) {
+                return Some(format!("{name} has not started"));
+            }
+            if !matches!(status, Some(Status::Running | Status::Paused)) {
+                continue;
+            }
+            let live = [name.as_str().into()];
+            for partition in &reader.assign {
+                if let Some(reason) = account.partition_pending(partition, &live) {
+                    return Some(format!("{name}: {reason}"));
+                }
+            }
+        }
+        None
+    }
+
+    /// End of a partition's log as far as its leader has told.
+    pub fn log_end(&self, partition: &TopicPartition) -> Offset {
+        self.account().log_ends.get(partition).copied().unwrap_or_default()
+    }
+}
+
+impl Account {
+    fn group_pending(
+        &self,
+        name: &str,
+        group: &crate::testbed::plan::GroupPlan,
+        plan: &Plan,
+        stage: &Stage,
+    ) -> Option<String> {
+        let waits = |member: &String| stage.status(member) == Some(Status::Waiting);
+        if group.members.iter().any(waits) && !matches!(group.start, Start::ByStep) {
+            return Some(format!("{name} has not started"));
+        }
+        let runs = |member: &&String| {
+            matches!(stage.status(member), Some(Status::Running | Status::Paused))
+        };
+        let live: Vec<NodeName> =
+            group.members.iter().filter(runs).map(|member| member.as_str().into()).collect();
+        if live.is_empty() {
+            return None;
+        }
+        let commits = group.app.steps.iter().any(|step| {
+            !matches!(step, LoopStep::Poll | LoopStep::Process | LoopStep::HandOff)
+        });
+        let auto = !commits && group.config.get("enable.auto.commit").is_none_or(|v| v == "true");
+        for topic in &group.topics {
+            let partitions = plan.topics.get(topic).map_or(0, |topic| topic.partitions);
+            for partition in 0..partitions {
+                let partition = TopicPartition::new(topic.as_str(), partition as i32);
+                if let Some(reason) = self.partition_pending(&partition, &live) {
+                    return Some(format!("{name}: {reason}"));
+                }
+                if auto && self.uncommitted(name, &partition, &live) {
+                    return Some(format!("{name} has not committed all of {partition}"));
+                }
+            }
+        }
+        None
+    }
+
+    /// Whether the partition's end is reached by one of these and nothing of it is in hand.
+    fn partition_pending(&self, partition: &TopicPartition, live: &[NodeName]) -> Option<String> {
+        let owner = live.iter().find_map(|node| {
+            let consumer = self.consumers.get(node)?;
+            consumer.positions.contains_key(partition).then_some((consumer, node))
+        });
+        let Some((consumer, node)) = owner else {
+            return Some(format!("nobody reads {partition}"));
+        };
+        let end = self.log_ends.get(partition).copied().unwrap_or_default();
+        let position = consumer.positions[partition];
+        if position < end {
+            return Some(format!("{node} is at {position} of {end} in {partition}"));
+        }
+        if consumer.busy || consumer.handed_off > 0 {
+            return Some(format!("{node} has records in hand"));
+        }
+        None
+    }
+
+    /// Auto-commit has not caught up with what was delivered.
+    fn uncommitted(&self, group: &str, partition: &TopicPartition, live: &[NodeName]) -> bool {
+        let delivered = |node: &NodeName| {
+            self.consumers.get(node).is_some_and(|consumer| {
+                consumer.delivered && consumer.positions.contains_key(partition)
+            })
+        };
+        let end = self.log_ends.get(partition).copied().unwrap_or_default();
+        let committed = self.committed.get(&(Arc::from(group), partition.clone()));
+        live.iter().any(delivered) && committed.copied().unwrap_or_default() < end
+    }
+
+    fn consumer(&mut self, node: &NodeName) -> &mut Consumer {
+        if !self.consumers.contains_key(node) {
+            self.consumers.insert(node.clone(), Consumer::default());
+        }
+        self.consumers.get_mut(node).expect("inserted above")
+    }
+}
+
+impl Watcher for Progress {
+    fn sees(&self, event: &Event) -> bool {
+        let mut account = self.account();
+        let node = &event.node;
+        match &event.kind {
+            EventKind::Appended { partition, base_offset, records, .. } => {
+                let end = *base_offset + i64::from(*records);
+                account.log_ends.insert(partition.clone(), end);
+            }
+            EventKind::LogRecovered { partition, end, .. } => {
+                account.log_ends.insert(partition.clone(), *end);
+            }
+            EventKind::OffsetsCommitted { group, offsets, .. } => {
+                for OffsetReach { partition, offset } in offsets {
+                    account.committed.insert((group.clone(), partition.clone()), *offset);
+                }
+            }
+            EventKind::PositionSet { partition, offset, .. } => {
+                account.consumer(node).positions.insert(partition.clone(), *offset);
+            }
+            EventKind::Polled { records } => {
+                let consumer = account.consumer(node);
+                consumer.busy = !records.is_empty();
+                consumer.delivered |= consumer.busy;
+                for record in records {
+                    consumer.positions.insert(record.partition.clone(), record.offset + 1);
+                }
+            }
+            EventKind::HandedOff { .. } => account.consumer(node).handed_off += 1,
+            EventKind::Processed { .. } | EventKind::ProcessingFailed { .. } => {
+                let consumer = account.consumer(node);
+                consumer.handed_off = consumer.handed_off.saturating_sub(1);
+            }
+            EventKind::Revoked { partitions } | EventKind::Lost { partitions } => {
+                let consumer = account.consumer(node);
+                consumer.positions.retain(|partition, _| !partitions.contains(partition));
+            }
+            EventKind::MachineStopped { .. } => *account.consumer(node) = Consumer::default(),
+            _ => {}
+        }
+        false
+    }
+
+    fn hear(&self, _: &Event) {}
+}
