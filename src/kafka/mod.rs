@@ -1,7 +1,7 @@
 //! The system under test: Kafka's broker and clients over the seam of `env`.
 //!
 //! The same code runs in the simulated world and in the real one and cannot tell which. Inside, each
-//! layer sees only those before it: `types` <- `config` <- `protocol` <- { `log`, `coordinator` } <-
+//! layer sees only those before it: `types` <- `config` <- `protocol` <- { `log`, `metadata`, `coordinator` } <-
 //! `broker`; `client` sees `protocol` and what is below it, never the broker.
 
 pub mod broker;
@@ -9,5 +9,6 @@ pub mod client;
 pub mod config;
 pub mod coordinator;
 pub mod log;
+pub mod metadata;
 pub mod protocol;
 pub mod types;

@@ -71,6 +71,30 @@ pub struct Row {
     pub meaning: &'static str,
 }
 
+/// `Integer.MAX_VALUE`.
+const INT_MAX: i64 = i32::MAX as i64;
+
+const fn modelled(
+    side: Side,
+    name: &'static str,
+    kind: Kind,
+    default: &'static str,
+    meaning: &'static str,
+) -> Row {
+    Row { name, side, kind, default, support: Support::Modelled, meaning }
+}
+
+/// A setting that Kafka has and the testbed does not model.
+const fn other(
+    side: Side,
+    name: &'static str,
+    kind: Kind,
+    default: &'static str,
+    meaning: &'static str,
+) -> Row {
+    Row { name, side, kind, default, support: Support::NotModelled, meaning }
+}
+
 impl Row {
     /// Says what is wrong with `text` as a value and what is allowed.
     pub fn check(&self, text: &str) -> Result<(), String> {
@@ -92,9 +116,12 @@ impl Row {
             Kind::Text => Ok(()),
             Kind::OneOf(allowed) => one_of(text, allowed),
             Kind::List([]) => Ok(()),
-            Kind::List(allowed) => {
-                text.split(',').map(str::trim).try_for_each(|part| one_of(part, allowed))
-            }
+            Kind::List(allowed) => text
+                .split(',')
+                .map(|part| {
+                    part.trim().rsplit("kafka.clients.consumer.").next().unwrap_or_default()
+                })
+                .try_for_each(|part| one_of(part, allowed)),
         }
     }
 }
@@ -118,5 +145,33 @@ pub fn rows(side: Side) -> &'static [Row] {
 }
 
 pub fn find(side: Side, name: &str) -> Option<&'static Row> {
-    rows(side).iter().find(|row| row.name == name)
+    let rows = rows(side);
+    rows.binary_search_by_key(&name, |row| row.name).ok().map(|index| &rows[index])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Side, find, rows};
+
+    const SIDES: [Side; 4] = [Side::Broker, Side::Topic, Side::Producer, Side::Consumer];
+
+    #[test]
+    fn rows_are_sorted_and_every_default_is_allowed() {
+        for side in SIDES {
+            assert!(rows(side).is_sorted_by(|a, b| a.name < b.name), "{side}");
+            for row in rows(side).iter().filter(|row| !row.default.is_empty()) {
+                assert_eq!(row.check(row.default), Ok(()), "{}", row.name);
+                assert_eq!(row.side, side);
+            }
+        }
+    }
+
+    #[test]
+    fn a_wrong_value_is_told_what_is_allowed() {
+        let check = |name, text| find(Side::Producer, name).unwrap().check(text).unwrap_err();
+        assert_eq!(check("acks", "2"), "expected one of all, -1, 0, 1");
+        assert_eq!(check("linger.ms", "5ms"), "expected a whole number");
+        assert_eq!(check("retries", "-1"), "expected a number from 0 to 2147483647");
+        assert_eq!(check("enable.idempotence", "yes"), "expected true or false");
+    }
 }

@@ -112,7 +112,9 @@ pub enum Action {
         node: NodeRef,
     },
     /// Ends what slow, full and lying disks do.
-    HealDisk { node: NodeRef },
+    HealDisk {
+        node: NodeRef,
+    },
     /// Moves the wall clock; negative goes back.
     Skew {
         node: NodeRef,

@@ -18,7 +18,8 @@ impl TextTemplate {
         let mut rest = self.0.as_str();
         while let Some((before, after)) = rest.split_once('{') {
             text.push_str(before);
-            match after.split_once('}').and_then(|(inside, tail)| Some((number(inside, i)?, tail))) {
+            match after.split_once('}').and_then(|(inside, tail)| Some((number(inside, i)?, tail)))
+            {
                 Some((number, tail)) => {
                     text.push_str(&number.to_string());
                     rest = tail;

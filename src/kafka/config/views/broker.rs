@@ -13,6 +13,7 @@ pub struct BrokerConfig {
     pub auto_create_topics: bool,
     pub offsets_topic_partitions: i32,
     pub offsets_topic_replication_factor: i16,
+    pub offsets_topic_segment_bytes: u32,
     pub offsets_load_buffer_bytes: usize,
     pub offset_metadata_max_bytes: usize,
     pub group_min_session_timeout: Duration,
@@ -26,16 +27,91 @@ pub struct BrokerConfig {
     pub socket_request_max_bytes: usize,
     pub max_connections: usize,
     pub connections_max_idle: Duration,
-    pub queued_max_requests: usize,
     pub producer_id_expiration: Duration,
-    /// How often the checkpoint of recovery points is written.
+    /// How often recovery points and high watermarks are written.
     pub flush_offset_checkpoint_interval: Duration,
-    pub flush_scheduler_interval: Duration,
+    /// How often log start offsets are written.
+    pub flush_start_offset_checkpoint_interval: Duration,
+    /// How long a fetch between brokers waits at the other side.
+    pub replica_fetch_wait: Duration,
+    /// How long to wait for another broker's answer.
+    pub request_timeout: Duration,
 }
 
 impl BrokerConfig {
     pub fn from_settings(settings: &Settings) -> Result<Self, Vec<ConfigError>> {
-        let _ = settings;
-        unimplemented!()
+        let int = |name| settings.int(name);
+        let bytes = |name| settings.int(name) as usize;
+        let (min, max) = ("group.min.session.timeout.ms", "group.max.session.timeout.ms");
+        if int(min) > int(max) {
+            let reason = format!("{max} must be greater than or equal to {min}");
+            return Err(vec![ConfigError::Conflict { names: vec![min, max], reason }]);
+        }
+        let topic_defaults = TopicConfig::of_broker(settings);
+        if topic_defaults.compression != "producer" {
+            return Err(vec![ConfigError::Conflict {
+                names: vec!["compression.type"],
+                reason: "the broker stores batches as the producer made them: only `producer` is modelled"
+                    .into(),
+            }]);
+        }
+        Ok(BrokerConfig {
+            num_partitions: int("num.partitions") as i32,
+            default_replication_factor: int("default.replication.factor") as i16,
+            auto_create_topics: settings.boolean("auto.create.topics.enable"),
+            offsets_topic_partitions: int("offsets.topic.num.partitions") as i32,
+            offsets_topic_replication_factor: int("offsets.topic.replication.factor") as i16,
+            offsets_topic_segment_bytes: int("offsets.topic.segment.bytes") as u32,
+            offsets_load_buffer_bytes: bytes("offsets.load.buffer.size"),
+            offset_metadata_max_bytes: bytes("offset.metadata.max.bytes"),
+            group_min_session_timeout: settings.millis(min),
+            group_max_session_timeout: settings.millis(max),
+            group_initial_rebalance_delay: settings.millis("group.initial.rebalance.delay.ms"),
+            group_max_size: bytes("group.max.size"),
+            topic_defaults,
+            fetch_max_bytes: bytes("fetch.max.bytes"),
+            socket_request_max_bytes: bytes("socket.request.max.bytes"),
+            max_connections: bytes("max.connections"),
+            connections_max_idle: settings.millis("connections.max.idle.ms"),
+            producer_id_expiration: settings.millis("producer.id.expiration.ms"),
+            flush_offset_checkpoint_interval: settings
+                .millis("log.flush.offset.checkpoint.interval.ms"),
+            flush_start_offset_checkpoint_interval: settings
+                .millis("log.flush.start.offset.checkpoint.interval.ms"),
+            replica_fetch_wait: settings.millis("replica.fetch.wait.max.ms"),
+            request_timeout: settings.millis("request.timeout.ms"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::BrokerConfig;
+    use crate::kafka::config::{Settings, Side};
+
+    fn config(pairs: &[(&str, &str)]) -> BrokerConfig {
+        let settings = Settings::from_pairs(Side::Broker, pairs.iter().copied()).unwrap();
+        BrokerConfig::from_settings(&settings).unwrap()
+    }
+
+    #[test]
+    fn defaults_are_kafkas() {
+        let config = config(&[]);
+        let topic = &config.topic_defaults;
+        assert_eq!(topic.segment_bytes, 1 << 30);
+        assert_eq!((topic.flush_messages, topic.flush_interval), (None, None));
+        assert_eq!(topic.retention, Some(Duration::from_secs(7 * 24 * 3600)));
+        assert_eq!((config.num_partitions, config.offsets_topic_partitions), (1, 50));
+    }
+
+    #[test]
+    fn topic_settings_beat_the_brokers_and_finer_units_the_coarser() {
+        let config = config(&[("log.retention.ms", "5"), ("log.segment.bytes", "4096")]);
+        assert_eq!(config.topic_defaults.retention, Some(Duration::from_millis(5)));
+        let topic = Settings::from_pairs(Side::Topic, [("segment.bytes", "100")]).unwrap();
+        let topic = config.topic_defaults.over(&topic).unwrap();
+        assert_eq!((topic.segment_bytes, topic.retention), (100, Some(Duration::from_millis(5))));
     }
 }

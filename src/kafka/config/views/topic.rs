@@ -29,15 +29,109 @@ pub struct TopicConfig {
     pub retention_bytes: Option<u64>,
     /// `message.timestamp.type = LogAppendTime`.
     pub log_append_time: bool,
+    /// `message.timestamp.before.max.ms`, -`after`-: milliseconds off the broker's clock.
+    pub timestamp_before_max_ms: i64,
+    pub timestamp_after_max_ms: i64,
     /// `compression.type`: `producer` or a codec's name. Only `producer` passes batches through.
     pub compression: String,
-    pub unclean_leader_election: bool,
 }
 
 impl TopicConfig {
+    /// The broker's own settings as the defaults of every topic.
+    pub(super) fn of_broker(broker: &Settings) -> Self {
+        let roll = given_ms(broker, &[("log.roll.ms", 1), ("log.roll.hours", HOUR_MS)]);
+        let retention = given_ms(
+            broker,
+            &[
+                ("log.retention.ms", 1),
+                ("log.retention.minutes", 60_000),
+                ("log.retention.hours", HOUR_MS),
+            ],
+        );
+        let flush = given_ms(
+            broker,
+            &[("log.flush.interval.ms", 1), ("log.flush.scheduler.interval.ms", 1)],
+        );
+        TopicConfig {
+            segment_bytes: broker.int("log.segment.bytes") as u32,
+            segment_age: Duration::from_millis(roll.max(1) as u64),
+            index_interval_bytes: broker.int("log.index.interval.bytes") as u32,
+            segment_index_bytes: broker.int("log.index.size.max.bytes") as u32,
+            flush_messages: bounded(broker.int("log.flush.interval.messages")),
+            flush_interval: bounded(flush).map(Duration::from_millis),
+            max_message_bytes: broker.int("message.max.bytes") as u32,
+            min_insync_replicas: broker.int("min.insync.replicas") as i16,
+            cleanup_policy: policy(&broker.list("log.cleanup.policy")),
+            retention: u64::try_from(retention).ok().map(Duration::from_millis),
+            retention_bytes: u64::try_from(broker.int("log.retention.bytes")).ok(),
+            log_append_time: broker.text("log.message.timestamp.type") == "LogAppendTime",
+            timestamp_before_max_ms: broker.int("log.message.timestamp.before.max.ms"),
+            timestamp_after_max_ms: broker.int("log.message.timestamp.after.max.ms"),
+            compression: broker.text("compression.type").into(),
+        }
+    }
+
     /// Topic settings over the broker's defaults for them.
     pub fn over(&self, topic: &Settings) -> Result<Self, Vec<ConfigError>> {
-        let _ = topic;
-        unimplemented!()
+        let mut config = self.clone();
+        for (name, _) in topic.given() {
+            config.take(topic, name);
+        }
+        if topic.is_set("compression.type") && config.compression != "producer" {
+            return Err(vec![ConfigError::Conflict {
+                names: vec!["compression.type"],
+                reason: "the broker stores batches as the producer made them: only `producer` is modelled"
+                    .into(),
+            }]);
+        }
+        Ok(config)
+    }
+
+    fn take(&mut self, topic: &Settings, name: &str) {
+        let int = || topic.int(name);
+        match name {
+            "segment.bytes" => self.segment_bytes = int() as u32,
+            "segment.ms" => self.segment_age = Duration::from_millis(int() as u64),
+            "index.interval.bytes" => self.index_interval_bytes = int() as u32,
+            "segment.index.bytes" => self.segment_index_bytes = int() as u32,
+            "flush.messages" => self.flush_messages = bounded(int()),
+            "flush.ms" => self.flush_interval = bounded(int()).map(Duration::from_millis),
+            "max.message.bytes" => self.max_message_bytes = int() as u32,
+            "min.insync.replicas" => {
+                self.min_insync_replicas = int().min(i64::from(i16::MAX)) as i16
+            }
+            "cleanup.policy" => self.cleanup_policy = policy(&topic.list(name)),
+            "retention.ms" => self.retention = topic.duration(name),
+            "retention.bytes" => self.retention_bytes = u64::try_from(int()).ok(),
+            "message.timestamp.type" => self.log_append_time = topic.text(name) == "LogAppendTime",
+            "message.timestamp.before.max.ms" => self.timestamp_before_max_ms = int(),
+            "message.timestamp.after.max.ms" => self.timestamp_after_max_ms = int(),
+            "compression.type" => self.compression = topic.text(name).into(),
+            _ => {}
+        }
+    }
+}
+
+const HOUR_MS: i64 = 3_600_000;
+
+/// The first of these that has a value, times its unit: Kafka's finer settings beat the coarser ones.
+fn given_ms(settings: &Settings, names: &[(&str, i64)]) -> i64 {
+    let given = names.iter().find(|(name, _)| !settings.text(name).is_empty());
+    given.map_or(i64::MAX, |(name, unit)| {
+        let value = settings.int(name);
+        if value < 0 { value } else { value.saturating_mul(*unit) }
+    })
+}
+
+/// `Long.MAX_VALUE` means never.
+fn bounded(value: i64) -> Option<u64> {
+    u64::try_from(value).ok().filter(|value| *value != i64::MAX as u64)
+}
+
+fn policy(parts: &[&str]) -> CleanupPolicy {
+    match (parts.contains(&"compact"), parts.contains(&"delete")) {
+        (true, true) => CleanupPolicy::CompactAndDelete,
+        (true, false) => CleanupPolicy::Compact,
+        (false, _) => CleanupPolicy::Delete,
     }
 }

@@ -1,0 +1,14 @@
+//! The cluster's metadata: a log of records, replayed into an immutable image. Pure, no I/O.
+
+mod image;
+mod placement;
+mod record;
+
+pub use image::{Image, PartitionImage, TopicImage};
+pub use placement::place;
+pub use record::{MetadataRecord, RecordError};
+
+/// The log that holds it: Kafka's name.
+pub const METADATA_TOPIC: &str = "__cluster_metadata";
+/// Its topic id, the same in every cluster (`Uuid.METADATA_TOPIC_ID`).
+pub const METADATA_TOPIC_ID: uuid::Uuid = uuid::Uuid::from_u128(1);

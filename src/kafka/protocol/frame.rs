@@ -1,0 +1,146 @@
+//! Length-prefixed frames over a byte stream.
+//!
+//! A frame's length comes from the other side and may be a lie: memory is taken as bytes arrive, never
+//! for what is only announced.
+
+use std::io;
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+/// Least room for one read. Most frames fit in one, and one read may bring several.
+const READ_BYTES: usize = 8 * 1024;
+/// Largest room made at once for a frame that is announced as larger.
+const GROWTH_BYTES: usize = 1024 * 1024;
+
+#[derive(Debug, thiserror::Error)]
+pub enum FrameError {
+    #[error("frame of {size} bytes is outside of 0..={max}")]
+    BadLength { size: i32, max: usize },
+    #[error("connection ended inside a frame")]
+    CutOff,
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// Takes frames off a stream; keeps what was read beyond one for the next.
+#[derive(Debug)]
+pub struct FrameReader {
+    buffer: BytesMut,
+    max: usize,
+}
+
+impl FrameReader {
+    /// `max` bytes a frame, length not counted (`socket.request.max.bytes`).
+    pub fn new(max: usize) -> Self {
+        FrameReader { buffer: BytesMut::new(), max }
+    }
+
+    /// The next frame without its length; `None` at the stream's orderly end. Safe to drop and call
+    /// again: nothing read is lost.
+    pub async fn next(
+        &mut self,
+        stream: &mut (impl AsyncRead + Unpin),
+    ) -> Result<Option<Bytes>, FrameError> {
+        loop {
+            if let Some(frame) = self.take()? {
+                return Ok(Some(frame));
+            }
+            let missing = self.missing();
+            self.buffer.reserve(missing.clamp(READ_BYTES, GROWTH_BYTES));
+            if stream.read_buf(&mut self.buffer).await? == 0 {
+                return if self.buffer.is_empty() { Ok(None) } else { Err(FrameError::CutOff) };
+            }
+        }
+    }
+
+    /// A whole frame from the buffer.
+    fn take(&mut self) -> Result<Option<Bytes>, FrameError> {
+        let Some(size) = self.announced() else { return Ok(None) };
+        let length = usize::try_from(size)
+            .ok()
+            .filter(|length| *length <= self.max)
+            .ok_or(FrameError::BadLength { size, max: self.max })?;
+        if self.buffer.len() < 4 + length {
+            return Ok(None);
+        }
+        self.buffer.advance(4);
+        Ok(Some(self.buffer.split_to(length).freeze()))
+    }
+
+    fn announced(&self) -> Option<i32> {
+        self.buffer.first_chunk().map(|length| i32::from_be_bytes(*length))
+    }
+
+    fn missing(&self) -> usize {
+        let whole = self.announced().map_or(0, |size| 4 + size as usize);
+        whole.saturating_sub(self.buffer.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        future::Future,
+        pin::pin,
+        task::{Context, Poll, Waker},
+    };
+
+    use proptest::prelude::*;
+
+    use super::{FrameError, FrameReader};
+
+    /// Reads all frames of `bytes`, which come without waiting.
+    fn frames(bytes: &[u8], max: usize) -> (Vec<Vec<u8>>, Option<FrameError>) {
+        let mut reader = FrameReader::new(max);
+        let mut stream = bytes;
+        let mut frames = Vec::new();
+        loop {
+            let next = pin!(reader.next(&mut stream));
+            let Poll::Ready(next) = next.poll(&mut Context::from_waker(Waker::noop())) else {
+                panic!("a slice never waits");
+            };
+            match next {
+                Ok(Some(frame)) => frames.push(frame.to_vec()),
+                Ok(None) => return (frames, None),
+                Err(error) => return (frames, Some(error)),
+            }
+        }
+    }
+
+    #[test]
+    fn an_absurd_length_is_refused_before_any_memory_is_taken() {
+        let (_, error) = frames(&i32::MAX.to_be_bytes(), 100);
+        assert!(matches!(error, Some(FrameError::BadLength { size: i32::MAX, max: 100 })));
+        let (_, error) = frames(&(-1i32).to_be_bytes(), 100);
+        assert!(matches!(error, Some(FrameError::BadLength { size: -1, .. })));
+    }
+
+    proptest! {
+        #[test]
+        fn frames_come_out_as_they_went_in(
+            sent in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..8),
+            cut in 0..3usize,
+        ) {
+            let mut bytes = Vec::new();
+            for frame in &sent {
+                bytes.extend((frame.len() as i32).to_be_bytes());
+                bytes.extend(frame);
+            }
+            let cut = cut.min(bytes.len());
+            let (read, error) = frames(&bytes[..bytes.len() - cut], 40);
+            if cut == 0 {
+                prop_assert!(error.is_none());
+                prop_assert_eq!(read, sent);
+            } else {
+                prop_assert!(matches!(error, Some(FrameError::CutOff)));
+                prop_assert_eq!(&read[..], &sent[..sent.len() - 1]);
+            }
+        }
+
+        #[test]
+        fn random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            frames(&bytes, 64);
+        }
+    }
+}
