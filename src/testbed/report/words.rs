@@ -264,6 +264,7 @@ pub(super) fn action(action: &Action) -> String {
         Action::FullDisk { node: n, .. } => format!("full disk at {}", node(n)),
         Action::LyingDisk { node: n, .. } => format!("lying disk at {}", node(n)),
         Action::WipeDisk { node: n } => format!("wipe the disk of {}", node(n)),
+        Action::HealDisk { node: n } => format!("heal the disk of {}", node(n)),
         Action::Skew { node: n, by_ms } => format!("skew the clock of {} by {by_ms}ms", node(n)),
         Action::CreateTopic { topic, partitions } => {
             format!("create topic {topic} with {}", count(*partitions as usize, "partition"))
