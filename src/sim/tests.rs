@@ -98,8 +98,10 @@ fn a_panic_on_a_machine_is_a_crash_with_its_name() {
 
 #[test]
 fn a_driver_that_panics_or_waits_for_nothing_is_a_crash() {
-    let crash = World::run(1, WorldOptions::default(), |_| async { assert!(1 > 2, "unmet") });
-    assert_eq!(crash.unwrap_err().message, "unmet");
+    let crash = World::run(1, WorldOptions::default(), |world| async move {
+        assert!(world.is_running("nowhere"));
+    });
+    assert_eq!(crash.unwrap_err().message, "no machine is named nowhere");
     let crash = World::run(1, WorldOptions::default(), |_| std::future::pending::<()>());
     assert_eq!(crash.unwrap_err().machine, None);
 }

@@ -122,8 +122,8 @@ impl World {
             }
             shared.handle.kill(shared.driver.id());
         });
-        shared.fabric.unbind_all();
         shared.timers.fire_all();
+        shared.fabric.let_go();
     }
 
     /// Adds a machine; its name is its address. Nothing runs on it yet, but its kernel refuses

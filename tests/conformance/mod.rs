@@ -2,6 +2,7 @@
 //! simulated world and in the real one, or the system under test is tested against a fiction.
 //!
 //! Each claim is a function over an [`Env`]; [`both_worlds`] makes two tests of it, `real` and `sim`.
+#![allow(clippy::unwrap_used)] // The claims are tests, if not marked so one by one.
 
 mod clock;
 mod disk;

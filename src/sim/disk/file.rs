@@ -97,7 +97,8 @@ impl FileState {
 
     pub fn set_len(&mut self, len: u64) {
         if len < self.len {
-            for page in len / PAGE..self.len.div_ceil(PAGE) {
+            // Past the stored bytes there are but zeros, whatever becomes of the cut.
+            for page in len / PAGE..self.footprint().div_ceil(PAGE) {
                 self.make_dirty(page);
             }
             self.data.truncate(len as usize);
@@ -209,7 +210,9 @@ impl FileState {
 
     /// What the disk holds for certain.
     pub fn durable_content(&self) -> Vec<u8> {
-        self.content(self.durable_len, |images, _newest| images[0].clone())
+        let mut content = self.content(self.durable_len, |images, _newest| images[0].clone());
+        content.resize(self.durable_len as usize, 0);
+        content
     }
 
     pub fn cached_content(&self) -> Vec<u8> {
@@ -218,12 +221,14 @@ impl FileState {
         content
     }
 
-    /// The file with length `len` and, of each unsynced page, what `choose` makes of its images (oldest
+    /// The file cut to `len`, up to its last stored byte, and of each unsynced page, what `choose` makes of its images (oldest
     /// first) and of its newest state.
     fn content(&self, len: u64, mut choose: impl FnMut(&[Image], &Image) -> Image) -> Vec<u8> {
+        let unsynced = self.unsynced_pages();
+        let end = unsynced.last().map_or(0, |page| (page + 1) * PAGE).max(self.footprint());
         let mut content = self.data.clone();
-        content.resize(len as usize, 0);
-        for page in self.unsynced_pages() {
+        content.resize(end.min(len) as usize, 0);
+        for page in unsynced {
             let start = page * PAGE;
             let room = len.saturating_sub(start).min(PAGE) as usize;
             if room > 0 {

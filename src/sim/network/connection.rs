@@ -14,7 +14,7 @@
 use std::{
     collections::VecDeque,
     io::{self, ErrorKind, IoSlice},
-    sync::Arc,
+    sync::{Arc, Weak},
     task::{Context, Poll, Wake, Waker},
 };
 
@@ -156,6 +156,8 @@ pub(super) struct Connection {
     /// `links[side]` leads away from that side.
     pub links: [Arc<Link>; 2],
     fabric: Arc<Fabric>,
+    /// For work that outlives the packet that caused it.
+    itself: Weak<Connection>,
     state: Lock<State>,
 }
 
@@ -201,13 +203,21 @@ impl Connection {
         links: [Arc<Link>; 2],
         fabric: Arc<Fabric>,
         client: Arc<Process>,
-    ) -> Self {
+    ) -> Arc<Self> {
         let state = State {
             established: false,
             owners: [Some(client), None],
             directions: [Direction::new(), Direction::new()],
         };
-        Connection { id, addresses, links, fabric, state: Lock::new(state) }
+        let state = Lock::new(state);
+        Arc::new_cyclic(|itself| Connection {
+            id,
+            addresses,
+            links,
+            fabric,
+            itself: itself.clone(),
+            state,
+        })
     }
 
     /// The waker for timers of what `side` sends.
@@ -262,7 +272,7 @@ impl Connection {
         let payload = segment.payload;
         self.fabric.trace.record(time, Event::Delivered, self.id, side as u64, payload.code());
         match payload {
-            Payload::Syn => self.fabric.kernel.push(KernelWork::Connect(self.id)),
+            Payload::Syn => self.defer(KernelWork::Connect),
             Payload::SynAck => {
                 state.established = true;
                 direction.wake_reader();
@@ -276,7 +286,7 @@ impl Connection {
                 direction.wake_writer();
                 if direction.receiver == Receiver::Closed {
                     direction.receiver = Receiver::Silent;
-                    self.fabric.kernel.push(KernelWork::Reset(self.id, 1 - side));
+                    self.defer(|connection| KernelWork::Reset(connection, 1 - side));
                 }
             }
             Payload::Fin => {
@@ -288,6 +298,13 @@ impl Connection {
         }
     }
 
+    /// Leaves something to the kernels' task: a timer's wake must not send.
+    fn defer(&self, work: impl FnOnce(Arc<Connection>) -> KernelWork) {
+        if let Some(connection) = self.itself.upgrade() {
+            self.fabric.kernel.push(work(connection));
+        }
+    }
+
     /// The receiver of `side`'s packets learns that the connection is gone.
     fn break_end(state: &mut State, side: usize) {
         let refused = side == 1 && !state.established;
@@ -296,6 +313,8 @@ impl Connection {
         inbound.read_error.get_or_insert(kind);
         inbound.receiver = Receiver::Silent;
         inbound.wake_reader();
+        // As Linux has it: who was told of the end writes into a broken pipe.
+        let kind = if inbound.end_of_file { ErrorKind::BrokenPipe } else { kind };
         let outbound = &mut state.directions[1 - side];
         outbound.write_error.get_or_insert(kind);
         outbound.wake_writer();
@@ -366,11 +385,12 @@ impl Connection {
             self.make_room(inbound, side);
             return Poll::Ready(Ok(()));
         }
-        if let Some(kind) = inbound.read_error {
-            return Poll::Ready(Err(kind.into()));
-        }
+        // After an end of file reads go on to say so, even if a reset follows.
         if inbound.end_of_file {
             return Poll::Ready(Ok(()));
+        }
+        if let Some(kind) = inbound.read_error {
+            return Poll::Ready(Err(kind.into()));
         }
         match &mut inbound.reader {
             Some(waker) => waker.clone_from(context.waker()),

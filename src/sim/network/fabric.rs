@@ -74,9 +74,9 @@ impl Host {
 /// wake must not do.
 pub(super) enum KernelWork {
     /// A handshake for this connection came in.
-    Connect(u64),
+    Connect(Arc<Connection>),
     /// Bytes of this connection came in that nobody at that side wants.
-    Reset(u64, usize),
+    Reset(Arc<Connection>, usize),
 }
 
 #[derive(Default)]
@@ -149,22 +149,12 @@ impl Fabric {
     pub async fn run_kernels(self: Arc<Self>) {
         loop {
             match self.kernel.next().await {
-                KernelWork::Connect(id) => {
-                    if let Some(connection) = self.connection(id) {
-                        self.accept(&connection);
-                    }
-                }
-                KernelWork::Reset(id, side) => {
-                    if let Some(connection) = self.connection(id) {
-                        connection.refuse(side, &connection.arrivals(side));
-                    }
+                KernelWork::Connect(connection) => self.accept(&connection),
+                KernelWork::Reset(connection, side) => {
+                    connection.refuse(side, &connection.arrivals(side));
                 }
             }
         }
-    }
-
-    fn connection(&self, id: u64) -> Option<Arc<Connection>> {
-        self.state.lock().connections.get(&id)?.upgrade()
     }
 
     /// A handshake reached its host: into the backlog, or refused.
@@ -205,7 +195,6 @@ impl Fabric {
         state.opened += 1;
         let id = state.opened;
         let connection = Connection::new(id, addresses, links, self.clone(), process.clone());
-        let connection = Arc::new(connection);
         if state.connections.len() >= state.sweep_at {
             state.connections.retain(|_, connection| connection.strong_count() > 0);
             state.sweep_at = 64 + 2 * state.connections.len();
@@ -313,8 +302,9 @@ impl Fabric {
         }
     }
 
-    /// Lets go of all listeners, at the end of the world.
-    pub fn unbind_all(&self) {
+    /// Lets go of listeners and unfinished work, which hold the fabric, at the end of the world.
+    pub fn let_go(&self) {
+        self.kernel.state.lock().0.clear();
         let hosts: Vec<Arc<Host>> = self.state.lock().hosts.values().cloned().collect();
         for host in hosts {
             let bound = std::mem::take(&mut host.ports.lock().bound);
