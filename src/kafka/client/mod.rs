@@ -3,12 +3,17 @@
 //! Each client has one background task and no others. The decisions are in types without I/O; the tasks
 //! move bytes and keep deadlines. Departures from Kafka are declared where they are made.
 
+mod consumer;
 mod error;
 mod network;
 mod observer;
 mod producer;
 mod retry;
 
+pub use consumer::{
+    Assignment, Assignor, CommitHandle, Consumer, ConsumerRecord, ConsumerRecords, ListenerFuture,
+    MemberSubscription, PartitionRecords, RebalanceListener, WakeupHandle,
+};
 pub use error::{ClientError, exception_of};
 pub use observer::{
     AttemptFailure, BatchAttempt, BatchSequence, ClientEvent, ClientObserver, CommitCause,

@@ -91,7 +91,8 @@ fn assign_ranges(
         let mut next = 0;
         for (index, member) in (0..).zip(subscribers) {
             let share = each + i32::from(index < extra);
-            let range = (next..next + share).map(|number| TopicPartition::new(topic.clone(), number));
+            let range =
+                (next..next + share).map(|number| TopicPartition::new(topic.clone(), number));
             assignment.get_mut(&member.member).expect("has an entry").extend(range);
             next += share;
         }
@@ -104,8 +105,7 @@ fn assign_in_turn(
     partitions: &BTreeMap<TopicName, i32>,
     assignment: &mut Assignment,
 ) {
-    let wanted: BTreeSet<&TopicName> =
-        members.iter().flat_map(|member| &member.topics).collect();
+    let wanted: BTreeSet<&TopicName> = members.iter().flat_map(|member| &member.topics).collect();
     let mut turn = 0;
     for (topic, count) in partitions.iter().filter(|(topic, _)| wanted.contains(topic)) {
         for number in 0..*count {

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{
-    env::Instant,
-    kafka::client::retry::Backoff,
-};
+use crate::{env::Instant, kafka::client::retry::Backoff};
 
 #[derive(Clone, Debug)]
 pub(crate) struct HeartbeatConfig {
@@ -27,13 +24,8 @@ pub(crate) struct Heartbeat {
 
 impl Heartbeat {
     pub(crate) fn new(config: HeartbeatConfig, now: Instant) -> Self {
-        let mut heartbeat = Heartbeat {
-            config,
-            next_at: now,
-            session_ends: now,
-            poll_ends: now,
-            failures: 0,
-        };
+        let mut heartbeat =
+            Heartbeat { config, next_at: now, session_ends: now, poll_ends: now, failures: 0 };
         heartbeat.reset_timeouts(now);
         heartbeat
     }

@@ -36,7 +36,10 @@ pub(crate) enum Mode {
 enum Fetching {
     /// The committed offset is asked for.
     Initializing,
-    AwaitReset { strategy: ResetStrategy, retry_at: Instant },
+    AwaitReset {
+        strategy: ResetStrategy,
+        retry_at: Instant,
+    },
     At(Offset),
 }
 
@@ -181,8 +184,7 @@ impl Subscription {
         offset: Offset,
     ) -> bool {
         match self.assigned.get_mut(partition) {
-            Some(state)
-                if matches!(state.fetching, Fetching::AwaitReset { strategy: asked, .. } if asked == strategy) =>
+            Some(state) if matches!(state.fetching, Fetching::AwaitReset { strategy: asked, .. } if asked == strategy) =>
             {
                 state.fetching = Fetching::At(offset);
                 state.consumed = Some(offset);
@@ -261,9 +263,7 @@ impl Subscription {
 
     pub(crate) fn is_fetchable(&self, partition: &TopicPartition) -> bool {
         self.assigned.get(partition).is_some_and(|state| {
-            !state.paused
-                && !state.pending_revocation
-                && matches!(state.fetching, Fetching::At(_))
+            !state.paused && !state.pending_revocation && matches!(state.fetching, Fetching::At(_))
         })
     }
 

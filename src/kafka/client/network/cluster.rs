@@ -28,7 +28,6 @@ pub(crate) struct ClusterConfig {
 
 /// An answer, or its absence, to a request of the owner.
 pub(crate) struct Event<C> {
-    pub(crate) node: NodeKey,
     pub(crate) context: C,
     pub(crate) answer: Answer,
 }
@@ -123,10 +122,6 @@ impl<C> Cluster<C> {
         self.network.has_in_flight()
     }
 
-    pub(crate) fn in_flight(&self, node: NodeKey) -> usize {
-        self.network.in_flight(node)
-    }
-
     /// Makes a coordinator known under a connection of its own.
     pub(crate) fn set_node(&mut self, node: NodeKey, address: &Address, now: Instant) {
         self.network.set_node(node, address, now);
@@ -184,10 +179,10 @@ impl<C> Cluster<C> {
             match event {
                 NetworkEvent::Ready => {}
                 NetworkEvent::Lost => self.metadata.request_update(),
-                NetworkEvent::Answered(node, Purpose::Owner(context), answer) => {
-                    self.events.push_back(Event { node, context, answer });
+                NetworkEvent::Answered(Purpose::Owner(context), answer) => {
+                    self.events.push_back(Event { context, answer });
                 }
-                NetworkEvent::Answered(_, Purpose::Metadata, answer) => {
+                NetworkEvent::Answered(Purpose::Metadata, answer) => {
                     self.metadata_in_flight = false;
                     self.take_metadata(answer, now);
                 }

@@ -142,6 +142,10 @@ impl Metadata {
         self.update_requested = true;
     }
 
+    pub(crate) fn update_is_requested(&self) -> bool {
+        self.update_requested
+    }
+
     /// When the next refresh is due; never earlier than the backoff after the last one allows.
     pub(crate) fn due_at(&self) -> Instant {
         let expires = match self.last_success {

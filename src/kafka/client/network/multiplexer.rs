@@ -69,7 +69,7 @@ pub(crate) enum Answer {
 pub(crate) enum NetworkEvent<C> {
     Ready,
     Lost,
-    Answered(NodeKey, C, Answer),
+    Answered(C, Answer),
 }
 
 /// Whether the broker answers a request.
@@ -216,7 +216,7 @@ impl<C> NetworkClient<C> {
                 None => FailureCause::Disconnected,
             };
             let failed = Answer::Failed(Failure { cause, left: Left::No });
-            self.events.push_back(NetworkEvent::Answered(node, context, failed));
+            self.events.push_back(NetworkEvent::Answered(context, failed));
             self.waker.wake_by_ref();
             return;
         };
@@ -246,7 +246,7 @@ impl<C> NetworkClient<C> {
             // Kafka completes such a request when its last byte is written; what a full socket buffer
             // still holds is taken as written, which is as weak a promise as `acks = 0` makes.
             if let Some(context) = context {
-                self.events.push_back(NetworkEvent::Answered(node, context, Answer::NoneExpected));
+                self.events.push_back(NetworkEvent::Answered(context, Answer::NoneExpected));
                 self.waker.wake_by_ref();
             }
             return;
@@ -356,7 +356,7 @@ impl<C> NetworkClient<C> {
         match request.context {
             Some(context) => {
                 let answer = Answer::Response { version: request.version, body: frame };
-                self.events.push_back(NetworkEvent::Answered(node, context, answer));
+                self.events.push_back(NetworkEvent::Answered(context, answer));
                 Ok(())
             }
             None => self.learn_versions(node, frame, request.version, now),
@@ -407,7 +407,7 @@ impl<C> NetworkClient<C> {
             };
             if let Some(context) = request.context {
                 let answer = Answer::Failed(Failure { cause, left });
-                self.events.push_back(NetworkEvent::Answered(node, context, answer));
+                self.events.push_back(NetworkEvent::Answered(context, answer));
             }
         }
         self.events.push_back(NetworkEvent::Lost);

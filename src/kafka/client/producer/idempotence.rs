@@ -77,10 +77,6 @@ impl Idempotence {
         }
     }
 
-    pub(crate) fn identity(&self) -> Option<Identity> {
-        self.identity
-    }
-
     pub(crate) fn obtained(&mut self, id: ProducerId, epoch: ProducerEpoch) {
         self.identity = Some(Identity { id, epoch });
         self.init = InitProducerId::Done;

@@ -16,7 +16,7 @@ use kafka_protocol::{
 
 use super::{
     accumulator::Accumulator,
-    batch::{BatchId, ProducerBatch},
+    batch::BatchId,
     delivery::{BatchOutcome, Fate, SendError},
     idempotence::{Idempotence, InitProducerId, SentBatch, SequenceGap},
 };
