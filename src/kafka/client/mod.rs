@@ -3,6 +3,7 @@
 //! Each client has one background task and no others. The decisions are in types without I/O; the tasks
 //! move bytes and keep deadlines. Departures from Kafka are declared where they are made.
 
+mod admin;
 mod consumer;
 mod error;
 mod network;
@@ -10,6 +11,9 @@ mod observer;
 mod producer;
 mod retry;
 
+pub use admin::{
+    Admin, AdminConfig, BrokerDescription, NewTopic, OffsetSpec, PartitionDescription,
+};
 pub use consumer::{
     Assignment, Assignor, CommitHandle, Consumer, ConsumerRecord, ConsumerRecords, ListenerFuture,
     MemberSubscription, PartitionRecords, RebalanceListener, WakeupHandle,

@@ -7,15 +7,17 @@ use std::{
     task::{Context, Poll},
 };
 
-use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWrite};
+use bytes::{Buf, Bytes};
+use tokio::io::AsyncWrite;
 
 use super::versions::BrokerVersions;
-use crate::env::{Address, BoxFuture, Instant, Stream};
+use crate::{
+    env::{Address, BoxFuture, Instant, Stream},
+    kafka::protocol::frame::FrameReader,
+};
 
 /// Nothing larger than this is a frame of ours; a broker that sends one speaks another protocol.
 const LARGEST_FRAME: usize = 512 << 20;
-const READ_CHUNK: usize = 4096;
 
 /// Whether all bytes of a request were handed to the network. If not, no broker has read it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,7 +57,7 @@ pub(super) struct InFlight<C> {
 /// An established connection.
 pub(super) struct Wire {
     stream: Stream,
-    inbound: BytesMut,
+    inbound: FrameReader,
     outbound: VecDeque<Bytes>,
     /// Bytes ever queued, and of those accepted by the stream.
     queued: u64,
@@ -68,7 +70,7 @@ impl Wire {
     pub(super) fn new(stream: Stream) -> Self {
         Wire {
             stream,
-            inbound: BytesMut::new(),
+            inbound: FrameReader::new(LARGEST_FRAME),
             outbound: VecDeque::new(),
             queued: 0,
             written: 0,
@@ -112,46 +114,13 @@ impl Wire {
 
     /// The next whole frame, without its length; `Pending` until there is one.
     pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
-        loop {
-            let wanted = match self.buffered_frame()? {
-                FrameProgress::Whole(frame) => return Poll::Ready(Ok(frame)),
-                FrameProgress::Missing(bytes) => bytes,
-            };
-            self.inbound.reserve(wanted.max(READ_CHUNK));
-            let read = pin!(self.stream.read_buf(&mut self.inbound)).poll(cx);
-            match read {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Ok(0)) => {
-                    return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
-                }
-                Poll::Ready(Ok(_)) => {}
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-            }
-        }
+        let next = pin!(self.inbound.next(&mut self.stream)).poll(cx);
+        next.map(|read| match read {
+            Ok(Some(frame)) => Ok(frame),
+            Ok(None) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Err(error) => Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+        })
     }
-
-    fn buffered_frame(&mut self) -> io::Result<FrameProgress> {
-        let Some(prefix) = self.inbound.first_chunk::<4>() else {
-            return Ok(FrameProgress::Missing(4));
-        };
-        let length = usize::try_from(i32::from_be_bytes(*prefix))
-            .ok()
-            .filter(|length| *length <= LARGEST_FRAME)
-            .ok_or_else(|| {
-                io::Error::new(io::ErrorKind::InvalidData, "frame length out of range")
-            })?;
-        if self.inbound.len() < 4 + length {
-            return Ok(FrameProgress::Missing(4 + length - self.inbound.len()));
-        }
-        self.inbound.advance(4);
-        Ok(FrameProgress::Whole(self.inbound.split_to(length).freeze()))
-    }
-}
-
-enum FrameProgress {
-    Whole(Bytes),
-    /// At least so many bytes are still to be read.
-    Missing(usize),
 }
 
 pub(super) enum State {

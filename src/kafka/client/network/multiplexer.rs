@@ -8,11 +8,11 @@ use std::{
     time::Duration,
 };
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use kafka_protocol::{
     ResponseError,
-    messages::{ApiKey, ApiVersionsRequest, ApiVersionsResponse, RequestHeader, ResponseHeader},
-    protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes},
+    messages::{ApiVersionsRequest, ApiVersionsResponse, ResponseHeader},
+    protocol::{Decodable, HeaderVersion, Request, StrBytes},
 };
 use rand_chacha::ChaCha8Rng;
 
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     env::{Address, Instant, Network, Stream},
-    kafka::{client::retry::Backoff, types::BrokerId},
+    kafka::{client::retry::Backoff, protocol::message::encode_request, types::BrokerId},
 };
 
 /// Whom a connection is for. The group coordinator has a connection of its own, as in Kafka, so that a
@@ -88,12 +88,10 @@ pub(crate) struct NetworkClient<C> {
     events: VecDeque<NetworkEvent<C>>,
     /// The task that polls, so that bytes written by others are followed up by it.
     waker: Waker,
-    client_id: StrBytes,
 }
 
 impl<C> NetworkClient<C> {
     pub(crate) fn new(network: Arc<dyn Network>, config: NetworkConfig, rng: ChaCha8Rng) -> Self {
-        let client_id = StrBytes::from_string(config.client_id.clone());
         NetworkClient {
             network,
             config,
@@ -102,7 +100,6 @@ impl<C> NetworkClient<C> {
             correlation: 0,
             events: VecDeque::new(),
             waker: Waker::noop().clone(),
-            client_id,
         }
     }
 
@@ -234,7 +231,9 @@ impl<C> NetworkClient<C> {
         deadline: Instant,
     ) {
         self.correlation = self.correlation.wrapping_add(1) & i32::MAX;
-        let frame = encode_request(body, version, self.correlation, &self.client_id);
+        let frame = encode_request(self.correlation, &self.config.client_id, version, body)
+            .expect("a body is built for its version, and bounded by max.request.size")
+            .freeze();
         let channel = self.channels.get_mut(&node).expect("checked by the caller");
         let State::Connected(wire) = &mut channel.state else {
             unreachable!("checked by the caller")
@@ -423,26 +422,4 @@ impl<C> NetworkClient<C> {
         });
         waiting.min().unwrap_or(Instant::FAR_FUTURE)
     }
-}
-
-/// A request's frame: length, header, body.
-fn encode_request<R: Request>(
-    body: &R,
-    version: i16,
-    correlation: i32,
-    client_id: &StrBytes,
-) -> Bytes {
-    let api_key = ApiKey::try_from(R::KEY).expect("the crate's own key");
-    let header = RequestHeader::default()
-        .with_request_api_key(api_key as i16)
-        .with_request_api_version(version)
-        .with_correlation_id(correlation)
-        .with_client_id(Some(client_id.clone()));
-    let mut frame = BytesMut::with_capacity(512);
-    frame.put_i32(0);
-    header.encode(&mut frame, R::header_version(version)).expect("a header always encodes");
-    body.encode(&mut frame, version).expect("a body is built for its version");
-    let length = i32::try_from(frame.len() - 4).expect("requests are bounded by max.request.size");
-    frame[..4].copy_from_slice(&length.to_be_bytes());
-    frame.freeze()
 }
