@@ -1,4 +1,5 @@
 //! What must always hold, quickly: one binary, because link time is the tax.
 
 mod conformance;
+mod log_crashes;
 mod tidy;

@@ -27,21 +27,22 @@ pub(super) struct FlushState {
     snapshots: Vec<DirtyFile>,
     /// Files came or went.
     directory_changed: bool,
-    /// The directory itself is new. Kafka leaves this to the file system's journal.
-    directory_is_new: bool,
+    /// The directory itself may be new: to this process, or to one that was killed. Kafka leaves this to
+    /// the file system's journal.
+    directory_may_be_new: bool,
     /// Counts truncations: a flush begun before one says nothing about what was written after it.
     truncations: u64,
 }
 
 impl FlushState {
-    pub fn new(recovery_point: Offset, now: Instant, directory_is_new: bool) -> Self {
+    pub fn new(recovery_point: Offset, now: Instant) -> Self {
         FlushState {
             recovery_point,
             last_flush: now,
             rolled: None,
             snapshots: Vec::new(),
             directory_changed: true,
-            directory_is_new,
+            directory_may_be_new: true,
             truncations: 0,
         }
     }
@@ -184,7 +185,7 @@ impl Log {
             files,
             epochs: self.epochs.take_dirty(),
             sync_dir: std::mem::take(&mut self.flush.directory_changed),
-            sync_parent: std::mem::take(&mut self.flush.directory_is_new),
+            sync_parent: std::mem::take(&mut self.flush.directory_may_be_new),
             truncations: self.flush.truncations,
         }
     }

@@ -62,8 +62,7 @@ impl Log {
         options: &OpenOptions,
     ) -> Result<(Log, Recovery), LogError> {
         let names = list(disk.as_ref(), dir)?;
-        let directory_is_new = names.is_none();
-        if directory_is_new {
+        if names.is_none() {
             disk.create_dir(dir).map_err(LogError::io("create", dir))?;
         }
         let files = Files::sort(disk.as_ref(), dir, names.unwrap_or_default())?;
@@ -75,7 +74,7 @@ impl Log {
         })?;
         let mut log = Log {
             producers: Producers::new(dir, options.producer_id_expiration, files.snapshots),
-            flush: FlushState::new(options.recovery_point, options.now, directory_is_new),
+            flush: FlushState::new(options.recovery_point, options.now),
             disk,
             dir: dir.into(),
             config,
@@ -197,7 +196,9 @@ impl Log {
         let (back, first) = (self.segments[slot].base, self.segments[0].base);
         self.producers.remove_snapshots(self.disk.as_ref(), |offset| offset > upto)?;
         let snapshot = self.producers.reload(self.disk.as_ref(), back, first, now)?;
-        for segment in &self.segments[self.slot_of(self.producers.end())..] {
+        // What lies behind `upto` may not have been checked yet.
+        let known = self.segments.iter().take_while(|segment| segment.base < upto);
+        for segment in known.skip(self.slot_of(self.producers.end())) {
             let mut scan = segment.scan_from_offset(self.producers.end());
             while let Some(found) = scan.expect_next()? {
                 if found.header.base_offset >= upto {

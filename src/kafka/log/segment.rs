@@ -12,7 +12,7 @@ use crate::{
     kafka::{
         config::TopicConfig,
         protocol::batch::BatchHeader,
-        types::{Offset, Timestamp},
+        types::{LeaderEpoch, Offset, Timestamp},
     },
 };
 
@@ -255,6 +255,7 @@ impl Segment {
         let end = u64::from(self.size);
         let mut scan = Scan::new(file.as_ref(), &path, 0, end, Depth::Whole);
         let (mut valid, mut last_entry_at) = (0, 0);
+        let mut epoch = LeaderEpoch(i32::MIN);
         loop {
             let found = match scan.next() {
                 Ok(None) | Err(ScanError::Bad(_)) => break,
@@ -263,10 +264,12 @@ impl Segment {
             };
             let header = found.header;
             let fits = header.last_offset() - self.base <= i64::from(i32::MAX);
-            // Offsets that fall back are left-overs of a file that was cut and written again.
-            if header.base_offset < recovered.end || header.last_offset_delta < 0 || !fits {
+            // Offsets or epochs that fall back are left-overs of a file that was cut and written again.
+            let stale = header.base_offset < recovered.end || header.leader_epoch < epoch;
+            if stale || header.last_offset_delta < 0 || !fits {
                 break;
             }
+            epoch = header.leader_epoch;
             let position = found.position as u32;
             self.first_timestamp.get_or_insert(header.max_timestamp);
             self.note_timestamp((header.max_timestamp, header.last_offset()));

@@ -42,8 +42,9 @@ pub fn config() -> TopicConfig {
         retention: None,
         retention_bytes: None,
         log_append_time: false,
+        timestamp_before_max_ms: i64::MAX,
+        timestamp_after_max_ms: 3_600_000,
         compression: "producer".into(),
-        unclean_leader_election: false,
     }
 }
 

@@ -8,3 +8,4 @@ mod model;
 mod reading;
 mod recovering;
 mod trimming;
+mod tmp_bench;
