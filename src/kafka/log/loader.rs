@@ -46,6 +46,9 @@ pub struct Recovery {
     pub cut: Option<Cut>,
     /// Segments removed behind the cut, or because the log's start is beyond its end.
     pub segments_deleted: usize,
+    /// Whether batches before the recovery point were damaged, so that all segments were checked. Kafka
+    /// refuses to load such a log.
+    pub trust_was_misplaced: bool,
     /// Segments whose indexes were missing or unsound.
     pub indexes_rebuilt: usize,
     pub producers_loaded: usize,
@@ -88,7 +91,14 @@ impl Log {
         };
         let mut recovery = Recovery::default();
         let unsound = log.load_segments(&files.bases, options.wall_time)?;
-        log.recover(&unsound, options, &mut recovery)?;
+        match log.recover(&unsound, options, log.first_to_check(options), &mut recovery) {
+            // What was said to be durable is not: the disk lied or a sector went bad.
+            Err(LogError::Corrupt { .. }) => {
+                recovery = Recovery { trust_was_misplaced: true, ..Recovery::default() };
+                log.recover(&unsound, options, 0, &mut recovery)?;
+            }
+            recovered => recovered?,
+        }
         log.settle(options, &mut recovery)?;
         Ok((log, recovery))
     }
@@ -107,18 +117,22 @@ impl Log {
         Ok(unsound)
     }
 
-    /// Checks what may be torn and brings producers and epochs to the end of the log.
+    /// The slot of the first segment that is not trusted.
+    fn first_to_check(&self, options: &OpenOptions) -> usize {
+        match options.shutdown {
+            Shutdown::Clean => self.segments.len(),
+            Shutdown::Unclean => self.slot_of(options.recovery_point),
+        }
+    }
+
+    /// Checks the segments from slot `first` on, and brings producers and epochs to the end of the log.
     fn recover(
         &mut self,
         unsound: &[usize],
         options: &OpenOptions,
+        first: usize,
         recovery: &mut Recovery,
     ) -> Result<(), LogError> {
-        let first = match options.shutdown {
-            Shutdown::Clean => self.segments.len(),
-            Shutdown::Unclean if self.segments.is_empty() => 0,
-            Shutdown::Unclean => self.slot_of(options.recovery_point),
-        };
         recovery.indexes_rebuilt = unsound.len();
         for &slot in unsound.iter().filter(|&&slot| slot < first) {
             let recovered = self.segments[slot].recover(|_| ())?;
@@ -240,7 +254,7 @@ impl Log {
         self.producers.set_end(self.end);
         self.remove_stray_snapshots()?;
         let recovered_to = match options.shutdown {
-            Shutdown::Clean if recovery.cut.is_none() => self.end,
+            Shutdown::Clean if recovery.cut.is_none() && !recovery.trust_was_misplaced => self.end,
             _ => options.recovery_point.min(self.end),
         };
         self.flush.set_recovery_point(recovered_to);

@@ -8,4 +8,3 @@ mod model;
 mod reading;
 mod recovering;
 mod trimming;
-mod tmp_bench;

@@ -224,6 +224,25 @@ fn epochs_beyond_the_end_are_forgotten() {
 }
 
 #[test]
+fn a_disk_that_lied_costs_the_tail_and_not_the_log() {
+    for shutdown in [Shutdown::Clean, Shutdown::Unclean] {
+        let mut log = Fixture::with(rolling());
+        for _ in 0..9 {
+            log.append(&batch(&[b"x"])).unwrap();
+        }
+        log.flush();
+        let size = batch(&[b"x"]).len();
+        // The recovery point is 9, yet most of the second segment is zeros.
+        log.disk.edit("orders-0/00000000000000000003.log", |bytes| bytes[size..].fill(0));
+        log.disk.edit("orders-0/00000000000000000006.log", |bytes| bytes.fill(0));
+        let log = Fixture::open(log.disk.clone(), rolling(), &options(9, shutdown));
+        assert!(log.recovery.trust_was_misplaced);
+        assert_eq!((log.end_offset(), log.recovery_point().0), (Offset(4), log.end_offset().0));
+        assert_eq!(log.contents().len(), 4);
+    }
+}
+
+#[test]
 fn a_start_beyond_the_end_empties_the_log() {
     let mut log = Fixture::new();
     log.append(&batch(&[b"x"])).unwrap();
