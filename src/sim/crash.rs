@@ -100,7 +100,7 @@ impl CrashSite {
         }
     }
 
-    /// Runs the driver until it ends or anything crashes.
+    /// Runs the driver until it ends or anything crashes, the driver included.
     pub async fn watch<T>(&self, driver: impl Future<Output = T>) -> Result<T, Crash> {
         let mut driver = std::pin::pin!(driver);
         std::future::poll_fn(|context| {
@@ -111,7 +111,11 @@ impl CrashSite {
                 }
                 state.1 = Some(context.waker().clone());
             }
-            driver.as_mut().poll(context).map(Ok)
+            let poll = AssertUnwindSafe(|| driver.as_mut().poll(context));
+            match panic::catch_unwind(poll) {
+                Ok(poll) => poll.map(Ok),
+                Err(payload) => Poll::Ready(Err(crash(None, &*payload))),
+            }
         })
         .await
     }

@@ -1,6 +1,7 @@
 //! A machine and the process that runs on it.
 
 use std::{
+    io,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -52,6 +53,14 @@ impl Process {
 
     pub fn is_alive(&self) -> bool {
         self.alive.load(Ordering::Relaxed)
+    }
+
+    /// Whatever a dying process still tries in its destructors must not reach the world.
+    pub fn check_alive(&self) -> io::Result<()> {
+        match self.is_alive() {
+            true => Ok(()),
+            false => Err(io::Error::other(format!("the process on {} is dead", self.host.name))),
+        }
     }
 
     /// From here on nothing of this process reaches the world any more.

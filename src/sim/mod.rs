@@ -27,5 +27,6 @@ pub use crash::Crash;
 pub use disk::{DiskControl, DiskFault, DiskOptions, Effect, Operation, Repeat};
 pub use machine::{Ending, MachineOptions};
 pub use network::{LinkControl, LinkOptions};
+pub use timers::time_on_this_thread;
 pub use trace::{Digest, Trace};
 pub use world::{World, WorldOptions};

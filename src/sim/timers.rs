@@ -46,11 +46,15 @@ impl Timers {
     /// Wakes `waker` at `nanos`. A time that has passed counts as the next nanosecond, so that the
     /// caller may hold locks the waker takes.
     pub fn wake_at(&self, nanos: u64, waker: &Waker) {
-        let deadline = nanos.max(self.now() + 1);
         let mut sleep = self.sleep.lock();
-        Pin::new(&mut *sleep).reset(self.base + Duration::from_nanos(deadline));
-        let registered = Pin::new(&mut *sleep).poll(&mut Context::from_waker(waker));
-        debug_assert!(registered.is_pending(), "a deadline ahead is always pending");
+        let mut register = |nanos| {
+            Pin::new(&mut *sleep).reset(self.base + Duration::from_nanos(nanos));
+            Pin::new(&mut *sleep).poll(&mut Context::from_waker(waker))
+        };
+        if register(nanos).is_ready() {
+            let registered = register(self.now() + 1);
+            assert!(registered.is_pending(), "a deadline ahead is always pending");
+        }
     }
 
     /// Lets every timer come, 292 years ahead: the end of the world, after which none holds anything.
@@ -64,6 +68,12 @@ impl Timers {
         }
         Box::pin(Timer { timers: self.clone(), deadline: deadline.as_nanos(), slot: None })
     }
+}
+
+/// The virtual time of the world that runs on this thread, for log lines; `None` outside of one.
+pub fn time_on_this_thread() -> Option<Instant> {
+    let elapsed = TimeHandle::try_current()?.elapsed();
+    Some(Instant::default() + elapsed)
 }
 
 /// One sleep. The slot outlives it in madsim's queue, emptied, if it is dropped early.

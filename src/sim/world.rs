@@ -291,6 +291,15 @@ impl World {
         }
     }
 
+    /// Opens every way between the machine and all others, in both directions.
+    pub fn rejoin(&self, name: &str) {
+        for other in self.machines() {
+            if other != name {
+                self.links(name, &other).iter().for_each(LinkControl::heal);
+            }
+        }
+    }
+
     /// Opens every way that is severed or held, and takes faults off every disk. Latencies, bandwidths
     /// and losses stay as set, and so do clocks and stopped machines.
     pub fn heal_all(&self) {
@@ -355,10 +364,11 @@ impl Shared {
     fn env(&self, machine: &Machine, process: &Arc<Process>) -> Env {
         let (timers, wall) = (self.timers.clone(), machine.wall.clone());
         let (fabric, site) = (self.fabric.clone(), self.site.clone());
+        let storage = machine.storage.clone();
         Env {
             clock: Arc::new(SimClock { timers, wall }),
             network: Arc::new(SimNetwork { fabric, process: process.clone() }),
-            disk: Arc::new(SimDisk(machine.storage.clone())),
+            disk: Arc::new(SimDisk { storage, process: process.clone() }),
             tasks: Arc::new(SimTasks { process: process.clone(), site }),
             rng: self.rng.child(&format!("{}/{}", process.host.name, process.incarnation)),
         }

@@ -173,8 +173,8 @@ impl Tree {
     }
 
     /// The power goes. Returns how many unsynced changes survived.
-    pub fn lose_power(&mut self, rng: &mut impl Rng) -> u64 {
-        let survivors = self.commit(|_| Chance::EVEN.hits(rng));
+    pub fn lose_power(&mut self, rng: &mut impl Rng, survival: Chance) -> u64 {
+        let survivors = self.commit(|_| survival.hits(rng));
         self.pending.clear();
         forget_unsynced(&self.root);
         survivors

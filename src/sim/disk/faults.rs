@@ -18,7 +18,10 @@ pub struct DiskOptions {
     pub capacity: Option<u64>,
     /// How long a sync takes that has something to do.
     pub sync_latency: Latency,
-    /// Chance that a page which a power loss leaves in one of several versions is a mix of two.
+    /// Chance that an unsynced page, length or change of a directory survives a power loss: `NEVER`
+    /// leaves what was synced and nothing more, `ALWAYS` what a kill would leave.
+    pub survival: Chance,
+    /// Chance that a surviving page is torn: some of its sectors are from another of its versions.
     pub torn: Chance,
 }
 
@@ -29,6 +32,7 @@ impl Default for DiskOptions {
         DiskOptions {
             capacity: None,
             sync_latency: Latency::Uniform { min, max },
+            survival: Chance::EVEN,
             torn: Chance::of(0.3),
         }
     }
@@ -100,6 +104,14 @@ impl DiskControl {
     pub fn set_sync_latency(&self, latency: Latency) {
         self.storage.settings.lock().options.sync_latency = latency;
         self.note(2);
+    }
+
+    pub fn set_survival(&self, survival: Chance, torn: Chance) {
+        let mut settings = self.storage.settings.lock();
+        settings.options.survival = survival;
+        settings.options.torn = torn;
+        drop(settings);
+        self.note(7);
     }
 
     pub fn options(&self) -> DiskOptions {

@@ -241,20 +241,24 @@ impl FileState {
     }
 
     /// The power goes: the file becomes one of the states the disk may hold.
-    pub fn lose_power(&mut self, rng: &mut impl Rng, torn: Chance) {
+    pub fn lose_power(&mut self, rng: &mut impl Rng, survival: Chance, torn: Chance) {
         if self.unsyncable.is_empty() && self.is_clean() {
             return;
         }
-        let mut lens = vec![self.durable_len];
-        lens.extend(self.syncing.iter().map(|layer| layer.len));
-        lens.push(self.len);
-        let len = lens[rng.random_range(0..lens.len())];
+        let len = match survival.hits(rng) {
+            true => self.surviving_len(rng),
+            false => self.durable_len,
+        };
         self.data = self.content(len, |images, newest| {
-            let versions: Vec<Image> =
-                images.iter().chain([newest]).map(|version| version.over(&images[0])).collect();
-            let mut survivor = versions[rng.random_range(0..versions.len())].clone();
+            let on_disk = &images[0];
+            if !survival.hits(rng) {
+                return on_disk.clone();
+            }
+            let later: Vec<Image> =
+                images[1..].iter().chain([newest]).map(|version| version.over(on_disk)).collect();
+            let mut survivor = later[rng.random_range(0..later.len())].clone();
             if torn.hits(rng) {
-                survivor.tear(&versions[rng.random_range(0..versions.len())], rng);
+                survivor.tear(on_disk, rng);
             }
             survivor
         });
@@ -265,6 +269,17 @@ impl FileState {
             linked: self.linked,
             ..FileState::default()
         };
+    }
+
+    /// A length that writing back might have left: the newest, that of a sync under way, or, as a file
+    /// grows write by write, anything between the durable and the newest.
+    fn surviving_len(&self, rng: &mut impl Rng) -> u64 {
+        let mut lens: Vec<u64> = self.syncing.iter().map(|layer| layer.len).collect();
+        lens.push(self.len);
+        if self.len > self.durable_len {
+            lens.push(rng.random_range(self.durable_len..=self.len));
+        }
+        lens[rng.random_range(0..lens.len())]
     }
 
     /// Flips bits of one byte in the sector at `position`, in the cache and on the disk alike. False

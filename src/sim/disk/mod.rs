@@ -6,9 +6,10 @@
 //! - [`faults`]: what a nemesis can do to it, and how it looks inside.
 //!
 //! A write dirties 4 KiB pages; a sync makes the pages that were dirty when it began durable, after its
-//! latency, even if the process that asked has died. A power loss keeps of every unsynced page any of
-//! its versions since the last sync, now and then torn between two at a 512-byte sector; of an unsynced
-//! length any of its values; of unsynced directory changes any set that a journal could have kept.
+//! latency, even if the process that asked has died. A power loss keeps of every unsynced page, with
+//! [`DiskOptions::survival`], one of its versions since the last sync, now and then torn at 512-byte
+//! sectors; of an unsynced length one of its values; of unsynced directory changes a set that a journal
+//! could have kept.
 
 mod directory;
 pub mod faults;

@@ -21,6 +21,7 @@ use crate::{
     env::{BoxFuture, Disk, File, OpenMode},
     sim::{
         lock::Lock,
+        machine::Process,
         timers::Timers,
         trace::{Event, Trace, fingerprint},
     },
@@ -86,12 +87,13 @@ impl Storage {
     pub fn lose_power(&self) {
         let settings = &mut *self.settings.lock();
         let mut tree = self.tree.lock();
-        let survivors = tree.lose_power(&mut settings.rng);
+        let (survival, torn) = (settings.options.survival, settings.options.torn);
+        let survivors = tree.lose_power(&mut settings.rng, survival);
         let mut used = 0;
         let mut content = 0;
         for (path, file) in Tree::files(&tree.root) {
             let mut state = file.state.lock();
-            state.lose_power(&mut settings.rng, settings.options.torn);
+            state.lose_power(&mut settings.rng, survival, torn);
             state.linked = true;
             used += state.footprint();
             content = u64::rotate_left(content, 1) ^ fingerprint(path.as_bytes()) ^ state.len();
@@ -191,12 +193,16 @@ fn failure(path: &str) -> io::Error {
     io::Error::other(format!("{path}: input/output error"))
 }
 
-/// `env::Disk` of a simulated machine.
-pub(in crate::sim) struct SimDisk(pub Arc<Storage>);
+/// `env::Disk` of one process. A dead process reads and writes no more.
+pub(in crate::sim) struct SimDisk {
+    pub storage: Arc<Storage>,
+    pub process: Arc<Process>,
+}
 
 impl Disk for SimDisk {
     fn open(&self, path: &str, mode: OpenMode) -> io::Result<Arc<dyn File>> {
-        let storage = &self.0;
+        self.process.check_alive()?;
+        let storage = &self.storage;
         let mut tree = storage.tree.lock();
         let place = tree.place(path)?;
         let node = match (place.directory.get(&place.name), mode) {
@@ -211,7 +217,8 @@ impl Disk for SimDisk {
         };
         drop(tree);
         let writable = mode != OpenMode::Read;
-        let file = SimFile { storage: storage.clone(), node, path: Arc::from(path), writable };
+        let (storage, process) = (storage.clone(), self.process.clone());
+        let file = SimFile { storage, process, node, path: Arc::from(path), writable };
         if mode == OpenMode::Truncate && file.len() > 0 {
             file.set_len(0)?;
         }
@@ -219,7 +226,8 @@ impl Disk for SimDisk {
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        let storage = &self.0;
+        self.process.check_alive()?;
+        let storage = &self.storage;
         let mut tree = storage.tree.lock();
         let node = tree.node(from)?;
         let (source, target) = (tree.place(from)?, tree.place(to)?);
@@ -255,7 +263,8 @@ impl Disk for SimDisk {
     }
 
     fn remove(&self, path: &str) -> io::Result<()> {
-        let storage = &self.0;
+        self.process.check_alive()?;
+        let storage = &self.storage;
         let mut tree = storage.tree.lock();
         let place = tree.place(path)?;
         let node = tree.node(path)?;
@@ -267,7 +276,8 @@ impl Disk for SimDisk {
     }
 
     fn create_dir(&self, path: &str) -> io::Result<()> {
-        let storage = &self.0;
+        self.process.check_alive()?;
+        let storage = &self.storage;
         let mut tree = storage.tree.lock();
         let mut so_far = String::new();
         for part in super::directory::parts(path)? {
@@ -291,11 +301,11 @@ impl Disk for SimDisk {
     }
 
     fn list(&self, path: &str) -> io::Result<Vec<String>> {
-        Ok(self.0.tree.lock().directory(path)?.names())
+        Ok(self.storage.tree.lock().directory(path)?.names())
     }
 
     fn sync_dir(&self, path: &str) -> BoxFuture<'static, io::Result<()>> {
-        let storage = &self.0;
+        let storage = &self.storage;
         let (directory, last) = {
             let tree = storage.tree.lock();
             match tree.directory(path) {
@@ -313,6 +323,7 @@ impl Disk for SimDisk {
 
 struct SimFile {
     storage: Arc<Storage>,
+    process: Arc<Process>,
     node: Arc<FileNode>,
     path: Arc<str>,
     writable: bool,
@@ -320,6 +331,7 @@ struct SimFile {
 
 impl SimFile {
     fn check_writable(&self) -> io::Result<()> {
+        self.process.check_alive()?;
         match self.writable {
             true => self.storage.check(Operation::Write, &self.path),
             false => Err(error(ErrorKind::PermissionDenied, &self.path)),

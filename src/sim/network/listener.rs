@@ -92,6 +92,7 @@ pub(in crate::sim) struct SimNetwork {
 
 impl SimNetwork {
     fn bind(&self, mut address: Address) -> io::Result<SimListener> {
+        self.process.check_alive()?;
         let host = &self.process.host;
         if !is_local(&address.host) && address.host != *host.name {
             let reason = format!("{} is not an address of {}", address.host, host.name);
@@ -112,6 +113,7 @@ impl Network for SimNetwork {
     fn connect(&self, mut address: Address) -> BoxFuture<'static, io::Result<Stream>> {
         let (fabric, process) = (self.fabric.clone(), self.process.clone());
         Box::pin(async move {
+            process.check_alive()?;
             if is_local(&address.host) {
                 address.host = process.host.name.to_string();
             }
