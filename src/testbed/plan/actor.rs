@@ -47,10 +47,11 @@ fn number(inside: &str, i: u64) -> Option<u64> {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Start {
     At(Span),
-    /// On the first event of that name of that actor.
+    /// On the `count`-th event of that name of that actor.
     When {
         event: EventName,
         of: String,
+        count: u64,
     },
     /// Only when a step starts it: `start = "by-step"`.
     ByStep,
