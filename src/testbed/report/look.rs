@@ -5,6 +5,7 @@
 //! never says anything alone: every coloured word carries a sign or is plain by itself.
 
 use anstyle::{AnsiColor, Style};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Which characters may appear.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -105,7 +106,7 @@ impl Tone {
 
 /// Columns a text takes.
 pub(super) fn width_of(text: &str) -> usize {
-    text.chars().count()
+    text.width()
 }
 
 /// `text` filled with blanks to `width` columns.
@@ -114,22 +115,75 @@ pub(super) fn pad(text: &str, width: usize) -> String {
     format!("{text}{:missing$}", "")
 }
 
-/// Lines of at most `width` columns, broken between words; a longer word stays whole. Line ends in the
-/// text count as blanks, an empty line as the end of a paragraph.
+/// Lines of at most `width` columns, broken between words, or inside a word of wide characters (Chinese has
+/// no blanks); any other longer word stays whole. Line ends in the text count as blanks, an empty line as
+/// the end of a paragraph.
 pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for paragraph in text.trim().split("\n\n") {
         let mut line = String::new();
         for word in paragraph.split_whitespace() {
-            if !line.is_empty() && width_of(&line) + 1 + width_of(word) > width {
-                lines.push(std::mem::take(&mut line));
+            let mut blank = if line.is_empty() { "" } else { " " };
+            for piece in pieces(word) {
+                if !line.is_empty() && width_of(&line) + blank.len() + width_of(piece) > width {
+                    lines.push(std::mem::take(&mut line));
+                    blank = "";
+                }
+                line.push_str(blank);
+                line.push_str(piece);
+                blank = "";
             }
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
         }
         lines.push(line);
     }
     lines
+}
+
+/// Where a word may be broken: before and behind each wide character.
+fn pieces(word: &str) -> impl Iterator<Item = &str> {
+    let mut rest = word;
+    std::iter::from_fn(move || {
+        let first = rest.chars().next()?;
+        let end = if is_wide(first) {
+            first.len_utf8()
+        } else {
+            rest.find(is_wide).unwrap_or(rest.len())
+        };
+        let (piece, tail) = rest.split_at(end);
+        rest = tail;
+        Some(piece)
+    })
+}
+
+fn is_wide(sign: char) -> bool {
+    sign.width() == Some(2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_wraps_between_words() {
+        assert_eq!(wrap("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrap("one\ntwo\n\nthree", 20), ["one two", "three"]);
+        assert_eq!(wrap("a-very-long-word is whole", 6), ["a-very-long-word", "is", "whole"]);
+        assert_eq!(wrap("", 6), [""]);
+    }
+
+    #[test]
+    fn wide_characters_take_two_columns_and_wrap_anywhere() {
+        assert_eq!(width_of("位移 ✗"), 6);
+        assert_eq!(pad("位移", 6), "位移  ");
+        assert_eq!(wrap("先提交位移commit再处理", 10), ["先提交位移", "commit再处", "理"]);
+    }
+
+    #[test]
+    fn every_sign_has_one_ascii_character() {
+        let look = Look::new(80, Signs::Ascii);
+        let signs = "✓✗●·○▶■│‖←→⋮…×";
+        let text = look.finish(signs.to_owned());
+        assert!(text.is_ascii(), "{text}");
+        assert_eq!(text.len(), signs.chars().count());
+    }
 }

@@ -220,7 +220,10 @@ impl<'a> Teller<'a> {
             Loss::Process => {
                 self.beat(event, "✗ CRASH", hand).tone(Tone::Bad).becomes(Status::Down)
             }
-            Loss::Power => self.beat(event, "✗ POWER", hand).tone(Tone::Bad).becomes(Status::Down),
+            Loss::Power => {
+                let text = if hand.is_empty() { "power lost".to_owned() } else { hand };
+                self.beat(event, "✗ POWER", text).tone(Tone::Bad).becomes(Status::Down)
+            }
             Loss::Nothing => self.beat(event, "ends", String::new()).becomes(Status::Idle),
         }
     }
@@ -337,14 +340,19 @@ impl<'a> Teller<'a> {
                     Naming::OffsetsOnly => format!("offset {offset}"),
                     Naming::Full => format!("{partition}@{offset}"),
                 };
-                let text = format!("reads from {place} ({})", why.replace('-', " "));
+                let why = format!(" ({})", why.replace('-', " "));
                 if let Some(&index) = self.joins.get(&event.node) {
                     let line = &mut self.beats[index].text;
-                    line.push_str(", ");
-                    line.push_str(&text);
+                    // Places with one reason share it.
+                    if line.ends_with(&why) {
+                        line.truncate(line.len() - why.len());
+                        line.push_str(&format!(", {place}{why}"));
+                    } else {
+                        line.push_str(&format!(", reads from {place}{why}"));
+                    }
                     return true;
                 }
-                self.beat(event, "position", text)
+                self.beat(event, "position", format!("reads from {place}{why}"))
             }
             EventKind::Revoked { partitions } => {
                 if partitions.is_empty() {
@@ -387,7 +395,7 @@ impl<'a> Teller<'a> {
             _ => return false,
         };
         self.break_line(&event.node);
-        if matches!(event.kind, EventKind::Joined { .. }) {
+        if matches!(event.kind, EventKind::Joined { .. } | EventKind::PositionSet { .. }) {
             self.joins.insert(event.node.clone(), self.beats.len());
         }
         self.push(beat.notable());

@@ -1,5 +1,6 @@
 //! What reports look like, as snapshots of trials written by hand.
 
+mod crowd;
 mod data;
 mod pages;
 mod sample;

@@ -62,7 +62,7 @@ fn no_line_is_wider_than_the_page() {
         for trial in [sample::lesson(), sample::wreck()] {
             let page = plain(&trial_page(&trial, 2, &look));
             for line in page.lines() {
-                assert!(line.chars().count() <= width, "{width}: {line}");
+                assert!(unicode_width::UnicodeWidthStr::width(line) <= width, "{width}: {line}");
             }
         }
     }
