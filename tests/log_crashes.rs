@@ -4,6 +4,8 @@
 //! killed or loses power at a random moment; then it is started again and opens the log. What it must
 //! find is written down outside of the machine.
 
+#![allow(clippy::unwrap_used)] // All of it is one test.
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},

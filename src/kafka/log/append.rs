@@ -1,5 +1,7 @@
 //! Appending: what a leader accepts, where it goes, and when a segment is rolled.
 
+use bytes::Bytes;
+
 use super::{
     error::{AppendError, LogError},
     partition_log::Log,
@@ -10,12 +12,15 @@ use crate::{
     kafka::{
         config::CleanupPolicy,
         protocol::batch::{
-            Batch, BatchError, BatchHeader, TimestampType, assign, check_crc, set_log_append_time,
-            starts_with_partial,
+            Batch, BatchError, BatchHeader, Compression, TimestampType, assign, check_crc,
+            recompress, set_log_append_time, starts_with_partial,
         },
         types::{LeaderEpoch, Offset, ProducerId, Timestamp},
     },
 };
+
+/// Bytes of the buffer for assigning offsets that a log keeps between appends.
+const SCRATCH_LIMIT: usize = 64 << 10;
 
 /// Who wrote the batch, which decides how closely it is looked at.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,7 +57,7 @@ impl Log {
     /// Appends the one batch of a leader's `records`, giving it offsets and `leader_epoch`.
     ///
     /// The payload is not looked into (Kafka walks through the records of every batch), but for topics
-    /// that are compacted, where each record needs a key.
+    /// that are compacted, where each record needs a key, or want another compression.
     pub fn append_as_leader(
         &mut self,
         records: &[u8],
@@ -61,7 +66,7 @@ impl Log {
         now: WallTime,
     ) -> Result<AppendInfo, AppendError> {
         self.check_usable()?;
-        let (header, bytes) = self.validate(records, origin)?;
+        let (header, bytes) = self.validate(records, origin, now)?;
         if header.has_producer_id()
             && let Some(known) = self.producers.check(&header, origin)?
         {
@@ -77,9 +82,18 @@ impl Log {
         }
         let mut batch = std::mem::take(&mut self.scratch);
         batch.clear();
-        batch.extend_from_slice(bytes);
+        let header = match self.target_compression(&header) {
+            None => {
+                batch.extend_from_slice(bytes);
+                header
+            }
+            Some(codec) => self.recompressed(header, bytes, codec, &mut batch)?,
+        };
         let info = self.append_assigned(&mut batch, header, leader_epoch, now);
-        self.scratch = batch;
+        // A rare large batch does not hold its memory for ever.
+        if batch.capacity() <= SCRATCH_LIMIT {
+            self.scratch = batch;
+        }
         Ok(info?)
     }
 
@@ -117,6 +131,61 @@ impl Log {
             outcome: Outcome::Appended,
             must_flush: self.flush_messages_reached(),
         })
+    }
+
+    /// The codec that `compression.type` wants and the batch has not.
+    fn target_compression(&self, header: &BatchHeader) -> Option<Compression> {
+        let target = match self.config.compression.as_str() {
+            "producer" => return None,
+            "uncompressed" => Compression::None,
+            name => name.parse().ok()?,
+        };
+        (header.attributes.compression() != Ok(target)).then_some(target)
+    }
+
+    /// Puts the batch into `out` as `codec` packs it; it may have become too large.
+    fn recompressed(
+        &self,
+        header: BatchHeader,
+        bytes: &[u8],
+        codec: Compression,
+        out: &mut Vec<u8>,
+    ) -> Result<BatchHeader, AppendError> {
+        let batch = Batch { header, bytes: Bytes::copy_from_slice(bytes) };
+        let packed = recompress(&batch, codec).map_err(|error| invalid(error.to_string()))?;
+        self.check_size(packed.len())?;
+        out.extend_from_slice(&packed);
+        BatchHeader::parse(out).map_err(AppendError::Corrupt)
+    }
+
+    fn check_size(&self, size: usize) -> Result<(), AppendError> {
+        let (max, max_segment) = (self.config.max_message_bytes, self.config.segment_bytes);
+        if size > max as usize {
+            return Err(AppendError::MessageTooLarge { size, max });
+        }
+        if size > max_segment as usize {
+            return Err(AppendError::LargerThanSegment { size, max: max_segment });
+        }
+        Ok(())
+    }
+
+    /// `LogValidator.validateTimestamp`, by the header: the first record's timestamp and the largest.
+    fn check_timestamps(&self, header: &BatchHeader, now: WallTime) -> Result<(), AppendError> {
+        let config = &self.config;
+        let ahead = |at: Timestamp| i128::from(at.0) - i128::from(now.0);
+        let (first, latest) = (header.base_timestamp, header.max_timestamp);
+        let late =
+            latest != Timestamp::NONE && ahead(latest) > i128::from(config.timestamp_after_max_ms);
+        let early =
+            first != Timestamp::NONE && -ahead(first) > i128::from(config.timestamp_before_max_ms);
+        let at = if late { latest } else { first };
+        if late || early {
+            return Err(AppendError::InvalidTimestamp(format!(
+                "timestamp {at} is too far from the broker's time {}",
+                now.0
+            )));
+        }
+        Ok(())
     }
 
     /// Appends batches as the leader has them: offsets and epochs stay, nothing is judged but that they
@@ -179,6 +248,7 @@ impl Log {
         &self,
         records: &'a [u8],
         origin: AppendOrigin,
+        now: WallTime,
     ) -> Result<(BatchHeader, &'a [u8]), AppendError> {
         if starts_with_partial(records) {
             return Err(invalid("the request has no record batch"));
@@ -194,10 +264,7 @@ impl Log {
                 header.base_offset
             )));
         }
-        if bytes.len() > self.config.max_message_bytes as usize {
-            let max = self.config.max_message_bytes;
-            return Err(AppendError::MessageTooLarge { size: bytes.len(), max });
-        }
+        self.check_size(bytes.len())?;
         check_crc(&header, bytes).map_err(batch_error)?;
         header.attributes.compression().map_err(batch_error)?;
         if header.last_offset_delta < 0 || header.record_count <= 0 {
@@ -206,12 +273,12 @@ impl Log {
         if origin == AppendOrigin::Client {
             validate_client(&header)?;
         }
-        if !matches!(self.config.cleanup_policy, CleanupPolicy::Delete) {
-            validate_keys(&header, bytes)?;
+        if !self.config.log_append_time {
+            self.check_timestamps(&header, now)?;
         }
-        let max = self.config.segment_bytes;
-        if bytes.len() > max as usize {
-            return Err(AppendError::LargerThanSegment { size: bytes.len(), max });
+        let compacted = !matches!(self.config.cleanup_policy, CleanupPolicy::Delete);
+        if compacted && origin == AppendOrigin::Client {
+            validate_keys(&header, bytes)?;
         }
         Ok((header, bytes))
     }
@@ -296,7 +363,7 @@ fn validate_client(header: &BatchHeader) -> Result<(), AppendError> {
 
 /// Compaction needs a key on every record.
 fn validate_keys(header: &BatchHeader, bytes: &[u8]) -> Result<(), AppendError> {
-    let batch = Batch { header: *header, bytes: bytes::Bytes::copy_from_slice(bytes) };
+    let batch = Batch { header: *header, bytes: Bytes::copy_from_slice(bytes) };
     for record in batch.records().map_err(batch_error)? {
         if record.map_err(|error| invalid(error.to_string()))?.key.is_none() {
             return Err(invalid("a compacted topic accepts no record without a key"));

@@ -94,6 +94,33 @@ fn log_append_time_is_the_leaders() {
 }
 
 #[test]
+fn timestamps_far_ahead_of_the_broker_are_refused() {
+    let mut log = Fixture::new();
+    let refused = log.append_at(&batch_at(3_601_001, &[b"a"]), 1_000).unwrap_err();
+    assert!(matches!(refused, AppendError::InvalidTimestamp(_)));
+    log.append_at(&batch_at(3_601_000, &[b"a"]), 1_000).unwrap();
+    let mut log = Fixture::with(TopicConfig {
+        timestamp_before_max_ms: 10,
+        log_append_time: false,
+        ..config()
+    });
+    assert!(log.append_at(&batch_at(989, &[b"a"]), 1_000).is_err());
+    log.append_at(&batch_at(990, &[b"a"]), 1_000).unwrap();
+}
+
+#[test]
+fn a_topic_may_want_another_compression() {
+    let mut log = Fixture::with(TopicConfig { compression: "lz4".into(), ..config() });
+    let value = [7; 500];
+    let info = log.append(&batch(&[&value, &value])).unwrap();
+    assert!(info.bytes < 200);
+    assert_eq!(log.contents(), [(0, value.to_vec()), (1, value.to_vec())]);
+    let repeated = sequenced(1, 0, 0, &value);
+    log.append(&repeated).unwrap();
+    assert_eq!(log.append(&repeated).unwrap().outcome, Outcome::Duplicate);
+}
+
+#[test]
 fn a_repeated_batch_is_answered_with_its_old_offsets() {
     let mut log = Fixture::new();
     for sequence in 0..7 {

@@ -7,7 +7,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{
     compression::Compression,
-    header::{Attributes, BatchHeader, HEADER_LEN, PRODUCER_ID_AT, seal},
+    header::{Attributes, Batch, BatchError, BatchHeader, HEADER_LEN, PRODUCER_ID_AT, seal},
     records::RecordHeader,
     varint,
 };
@@ -217,6 +217,30 @@ impl BatchBuilder {
         seal(&mut batch);
         batch.freeze()
     }
+}
+
+/// The same records and fields under another compression, for a topic whose `compression.type` is not
+/// `producer`.
+pub fn recompress(batch: &Batch, compression: Compression) -> Result<Bytes, BatchError> {
+    let mut builder = BatchBuilder::new(compression, batch.bytes.len());
+    for record in batch.records()? {
+        let record = record?;
+        let (key, value) = (record.key.as_deref(), record.value.as_deref());
+        builder.append(record.timestamp, key, value, &record.headers);
+    }
+    let header = &batch.header;
+    if builder.is_empty() {
+        return Ok(batch.bytes.clone());
+    }
+    Ok(builder.build(&BatchOptions {
+        base_offset: header.base_offset,
+        leader_epoch: header.leader_epoch,
+        producer_id: header.producer_id,
+        producer_epoch: header.producer_epoch,
+        base_sequence: header.base_sequence,
+        transactional: header.attributes.is_transactional(),
+        control: header.attributes.is_control(),
+    }))
 }
 
 /// The same batch under another producer identity, for a producer whose epoch was bumped while the

@@ -16,7 +16,7 @@ mod records;
 mod tests;
 mod varint;
 
-pub use builder::{BatchBuilder, BatchOptions, set_producer};
+pub use builder::{BatchBuilder, BatchOptions, recompress, set_producer};
 pub use compression::Compression;
 pub use header::{
     Attributes, Batch, BatchError, BatchHeader, Batches, HEADER_LEN, TimestampType, assign,

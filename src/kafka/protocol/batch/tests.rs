@@ -6,7 +6,7 @@ use proptest::{collection::vec, option, prelude::*};
 
 use super::{
     Batch, BatchBuilder, BatchError, BatchHeader, BatchOptions, Batches, Compression, HEADER_LEN,
-    RecordHeader, TimestampType, assign, set_log_append_time, set_producer, varint,
+    RecordHeader, TimestampType, assign, recompress, set_log_append_time, set_producer, varint,
 };
 use crate::kafka::types::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, Timestamp};
 
@@ -123,6 +123,39 @@ proptest! {
     }
 
     #[test]
+    fn the_reference_encoder_writes_the_same_bytes(
+        mut inputs in vec(input(), 1..8), options in options(),
+    ) {
+        // It takes the smallest timestamp for the first, and keeps no repeated header.
+        inputs.sort_by_key(|input| input.timestamp);
+        let record = |(index, input): (usize, &mut Input)| {
+            input.headers.truncate(1);
+            let header = |header: RecordHeader| (header.key, header.value);
+            reference::Record {
+                transactional: false,
+                control: false,
+                delete_horizon: false,
+                partition_leader_epoch: options.leader_epoch.0,
+                producer_id: options.producer_id.0,
+                producer_epoch: options.producer_epoch.0,
+                timestamp_type: reference::TimestampType::Creation,
+                offset: options.base_offset.0 + index as i64,
+                sequence: options.base_sequence.0.wrapping_add(index as i32),
+                timestamp: input.timestamp,
+                key: input.key.clone().map(Bytes::from),
+                value: input.value.clone().map(Bytes::from),
+                headers: input.headers().into_iter().map(header).collect(),
+            }
+        };
+        let records: Vec<_> = inputs.iter_mut().enumerate().map(record).collect();
+        let mut expected = BytesMut::new();
+        let compression = reference::Compression::None;
+        let encoding = reference::RecordEncodeOptions { version: 2, compression };
+        reference::RecordBatchEncoder::encode(&mut expected, &records, &encoding).unwrap();
+        prop_assert_eq!(build(&inputs, Compression::None, &options), expected.freeze());
+    }
+
+    #[test]
     fn size_accounting_is_exact(inputs in vec(input(), 1..8)) {
         let mut builder = BatchBuilder::new(Compression::None, usize::MAX);
         for input in &inputs {
@@ -136,6 +169,19 @@ proptest! {
         let estimated = builder.estimated_size();
         let batch = builder.build(&BatchOptions::default());
         prop_assert_eq!(estimated, batch.len());
+    }
+
+    #[test]
+    fn recompression_changes_nothing_but_the_codec(
+        inputs in vec(input(), 1..4), from in codec(), to in codec(), options in options(),
+    ) {
+        let before = only_batch(build(&inputs, from, &options));
+        let after = only_batch(recompress(&before, to).unwrap());
+        after.check_crc().unwrap();
+        prop_assert_eq!(after.header.attributes.compression(), Ok(to));
+        prop_assert_eq!(after.header.producer_id, before.header.producer_id);
+        let records = |batch: &Batch| batch.records().unwrap().collect::<Result<Vec<_>, _>>();
+        prop_assert_eq!(records(&after), records(&before));
     }
 
     #[test]
