@@ -206,7 +206,31 @@ fn wall_clocks_are_skewed_and_jump_while_the_monotonic_clock_runs_on() {
 }
 
 #[test]
-fn a_dropped_sleep_wakes_nobody_and_a_passed_deadline_is_ready_at_once() {
+fn a_dropped_sleep_leaves_no_poll_behind() {
+    let polls = Arc::new(AtomicU64::new(0));
+    let counted = polls.clone();
+    World::run(1, WorldOptions::default(), |world| async move {
+        let sleeper = world.clone();
+        world.spawn(Box::pin(async move {
+            let mut waiting = Some(Box::pin(sleeper.sleep(Duration::from_secs(1))));
+            std::future::poll_fn(|context| {
+                counted.fetch_add(1, Ordering::Relaxed);
+                // Registered at the first poll, given up at once.
+                if let Some(mut waiting) = waiting.take() {
+                    assert!(waiting.as_mut().poll(context).is_pending());
+                }
+                std::task::Poll::<()>::Pending
+            })
+            .await;
+        }));
+        world.sleep(Duration::from_secs(5)).await;
+        assert_eq!(polls.load(Ordering::Relaxed), 1);
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_passed_deadline_is_ready_at_once() {
     World::run(1, WorldOptions::default(), |world| async move {
         let start = world.now();
         let waiting = world.sleep(Duration::from_secs(5));

@@ -16,6 +16,8 @@ mod connection;
 mod fabric;
 pub mod link;
 mod listener;
+#[cfg(test)]
+mod properties;
 mod stream;
 #[cfg(test)]
 mod tests;

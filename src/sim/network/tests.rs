@@ -145,6 +145,21 @@ fn bytes_stay_in_order_whatever_the_latency_and_reads_may_be_short() {
 }
 
 #[test]
+fn a_fast_packet_waits_behind_a_slow_one() {
+    with_seeds(|world, a, b| async move {
+        let (mut one, mut other) = pair(&a, &b).await;
+        let link = world.link("a", "b");
+        link.set_latency(Latency::Constant(100 * MS));
+        one.write_all(b"slow").await.unwrap();
+        link.set_latency(Latency::Constant(MS));
+        one.write_all(b"fast").await.unwrap();
+        assert!(within(&world, 99 * MS, read(&mut other, 1)).await.is_none());
+        let heard = within(&world, 2 * MS, read(&mut other, 8)).await.expect("both are there");
+        assert_eq!(heard.unwrap(), b"slowfast");
+    });
+}
+
+#[test]
 fn bandwidth_serialises_all_connections_of_a_link() {
     with_seeds(|world, a, b| async move {
         let (mut one, mut other) = pair(&a, &b).await;
