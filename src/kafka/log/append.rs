@@ -49,7 +49,8 @@ pub struct AppendInfo {
     pub log_start: Offset,
     pub bytes: usize,
     pub outcome: Outcome,
-    /// Whether `flush.messages` is reached: Kafka flushes before it acknowledges.
+    /// Whether `flush.messages` is reached: Kafka flushes before it acknowledges. A duplicate, too, may
+    /// be acknowledged only once what it repeats is durable.
     pub must_flush: bool,
 }
 
@@ -77,7 +78,7 @@ impl Log {
                 log_start: self.start,
                 bytes: 0,
                 outcome: Outcome::Duplicate,
-                must_flush: false,
+                must_flush: self.flush_messages_reached(self.recovery_point()),
             });
         }
         let mut batch = std::mem::take(&mut self.scratch);
@@ -129,7 +130,7 @@ impl Log {
             log_start: self.start,
             bytes: batch.len(),
             outcome: Outcome::Appended,
-            must_flush: self.flush_messages_reached(),
+            must_flush: self.flush_messages_reached(self.recovery_point()),
         })
     }
 

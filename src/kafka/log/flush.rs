@@ -3,7 +3,7 @@
 //! As in Kafka, an append alone is durable on no disk: `flush.messages` and `flush.ms` are unlimited by
 //! default. A rolled segment and its producer snapshot are flushed soon after the roll.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     checkpoint::{parent, write_atomically},
@@ -32,6 +32,33 @@ pub(super) struct FlushState {
     directory_may_be_new: bool,
     /// Counts truncations: a flush begun before one says nothing about what was written after it.
     truncations: u64,
+    /// Flushes begun and not done. What they hold is not durable, so a later flush syncs it too.
+    in_flight: BTreeMap<u64, Work>,
+    next_id: u64,
+    /// The flush that replaces the file of epochs; two at a time would undo each other.
+    epochs_in_flight: Option<u64>,
+}
+
+/// What one flush syncs.
+#[derive(Clone)]
+struct Work {
+    upto: Offset,
+    files: Vec<DirtyFile>,
+    sync_dir: bool,
+    sync_parent: bool,
+    truncations: u64,
+}
+
+impl Work {
+    fn include(&mut self, other: &Work) {
+        for file in &other.files {
+            if !self.files.iter().any(|(path, _)| *path == file.0) {
+                self.files.push(file.clone());
+            }
+        }
+        self.sync_dir |= other.sync_dir;
+        self.sync_parent |= other.sync_parent;
+    }
 }
 
 impl FlushState {
@@ -44,7 +71,16 @@ impl FlushState {
             directory_changed: true,
             directory_may_be_new: true,
             truncations: 0,
+            in_flight: BTreeMap::new(),
+            next_id: 0,
+            epochs_in_flight: None,
         }
+    }
+
+    /// All before it is durable or on its way.
+    fn begun(&self) -> Offset {
+        let current = self.in_flight.values().filter(|work| work.truncations == self.truncations);
+        current.map(|work| work.upto).fold(self.recovery_point, Offset::max)
     }
 
     pub fn set_recovery_point(&mut self, offset: Offset) {
@@ -75,27 +111,24 @@ impl FlushState {
 }
 
 /// A flush under way. [`PendingFlush::sync`] it without holding the log, then tell the log with
-/// [`Log::flush_done`]; one that is dropped instead leaves its files unsynced until they change again.
+/// [`Log::flush_done`], whatever came of it. Several may be under way at a time.
 #[must_use]
 pub struct PendingFlush {
+    id: u64,
     disk: Arc<dyn Disk>,
     dir: String,
-    upto: Offset,
-    files: Vec<DirtyFile>,
+    work: Work,
     epochs: Option<String>,
-    sync_dir: bool,
-    sync_parent: bool,
-    truncations: u64,
 }
 
 impl PendingFlush {
     /// The log's recovery point once this is done.
     pub fn upto(&self) -> Offset {
-        self.upto
+        self.work.upto
     }
 
     pub async fn sync(&self) -> Result<(), LogError> {
-        for (path, file) in &self.files {
+        for (path, file) in &self.work.files {
             file.sync().await.map_err(LogError::io("sync", path))?;
         }
         if let Some(text) = &self.epochs {
@@ -103,11 +136,11 @@ impl PendingFlush {
             let written = write_atomically(self.disk.as_ref(), &path, text.as_bytes()).await;
             written.map_err(LogError::io("replace", &path))?;
         }
-        if self.sync_dir {
+        if self.work.sync_dir {
             let synced = self.disk.sync_dir(&self.dir).await;
             synced.map_err(LogError::io("sync", &self.dir))?;
         }
-        if self.sync_parent {
+        if self.work.sync_parent {
             let synced = self.disk.sync_dir(parent(&self.dir)).await;
             synced.map_err(LogError::io("sync the parent of", &self.dir))?;
         }
@@ -133,17 +166,26 @@ impl Log {
 
     /// When [`Log::needs_flush`] turns true, if nothing is appended until then.
     pub fn next_flush_deadline(&self) -> Instant {
-        if self.flush.rolled.is_some() || self.epochs.is_dirty() || self.flush_messages_reached() {
+        let epochs = self.epochs.is_dirty() && self.flush.epochs_in_flight.is_none();
+        if self.flush.rolled.is_some() || epochs || self.flush_messages_reached(self.flush.begun())
+        {
             return Instant::default();
         }
+        self.flush_interval_deadline()
+    }
+
+    fn flush_interval_deadline(&self) -> Instant {
         match self.config.flush_interval {
-            Some(interval) if self.unflushed_records() > 0 => self.flush.last_flush + interval,
+            Some(interval) if self.end > self.flush.begun() => self.flush.last_flush + interval,
             _ => Instant::FAR_FUTURE,
         }
     }
 
-    pub(super) fn flush_messages_reached(&self) -> bool {
-        self.config.flush_messages.is_some_and(|limit| self.unflushed_records() >= limit.max(1))
+    /// Whether `flush.messages` asks for a flush when all before `durable` is.
+    pub(super) fn flush_messages_reached(&self, durable: Offset) -> bool {
+        let limit =
+            self.config.flush_messages.map(|limit| i64::try_from(limit).unwrap_or(i64::MAX));
+        limit.is_some_and(|limit| self.end - durable >= limit.max(1))
     }
 
     /// The flush that is due, if any: everything when `flush.messages` or `flush.ms` ask for it, else what
@@ -152,10 +194,8 @@ impl Log {
         if !self.needs_flush(now) {
             return None;
         }
-        let by_time = self.config.flush_interval.is_some_and(|interval| {
-            self.unflushed_records() > 0 && self.flush.last_flush + interval <= now
-        });
-        if by_time || self.flush_messages_reached() {
+        let by_time = self.flush_interval_deadline() <= now;
+        if by_time || self.flush_messages_reached(self.flush.begun()) {
             return Some(self.begin_flush());
         }
         // With epochs alone to store no segment is synced.
@@ -177,17 +217,27 @@ impl Log {
                 files.extend(segment.take_dirty());
             }
         }
-        self.flush.rolled = self.flush.rolled.filter(|&base| base > upto);
-        PendingFlush {
-            disk: self.disk.clone(),
-            dir: self.dir.clone(),
+        let state = &mut self.flush;
+        state.rolled = state.rolled.filter(|&base| base > upto);
+        let mut work = Work {
             upto,
             files,
-            epochs: self.epochs.take_dirty(),
-            sync_dir: std::mem::take(&mut self.flush.directory_changed),
-            sync_parent: std::mem::take(&mut self.flush.directory_may_be_new),
-            truncations: self.flush.truncations,
+            sync_dir: std::mem::take(&mut state.directory_changed),
+            sync_parent: std::mem::take(&mut state.directory_may_be_new),
+            truncations: state.truncations,
+        };
+        for other in state.in_flight.values() {
+            work.include(other);
         }
+        let id = state.next_id;
+        state.next_id += 1;
+        state.in_flight.insert(id, work.clone());
+        let mut epochs = None;
+        if state.epochs_in_flight.is_none() {
+            epochs = self.epochs.take_dirty();
+            state.epochs_in_flight = epochs.is_some().then_some(id);
+        }
+        PendingFlush { id, disk: self.disk.clone(), dir: self.dir.clone(), work, epochs }
     }
 
     /// Takes note of how a flush ended: moves the recovery point, or poisons the log.
@@ -199,10 +249,15 @@ impl Log {
     ) -> Result<(), LogError> {
         self.changing(|log| {
             result?;
-            if pending.truncations == log.flush.truncations {
-                log.flush.recovery_point = log.flush.recovery_point.max(pending.upto);
+            let state = &mut log.flush;
+            state.in_flight.remove(&pending.id);
+            state.epochs_in_flight = state.epochs_in_flight.filter(|&id| id != pending.id);
+            // The file of epochs must be as far as the recovery point says.
+            let epochs_stored = state.epochs_in_flight.is_none();
+            if epochs_stored && pending.work.truncations == state.truncations {
+                state.recovery_point = state.recovery_point.max(pending.work.upto);
             }
-            log.flush.last_flush = now;
+            state.last_flush = now;
             Ok(())
         })
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::fixture::{Fixture, batch, config, now};
+use super::fixture::{Fixture, batch, config, now, sequenced};
 use crate::{
     env::Instant,
     kafka::{config::TopicConfig, log::LogError, types::Offset},
@@ -61,6 +61,25 @@ fn a_rolled_segment_is_flushed_soon() {
     }
     assert_eq!(log.next_flush_deadline(), Instant::default());
     assert_eq!(flush_due(&mut log, at(0)), Offset(2));
+}
+
+#[test]
+fn a_flush_waits_for_what_an_earlier_one_has_not_done() {
+    let mut log = Fixture::with(TopicConfig { flush_messages: Some(1), ..config() });
+    assert!(log.append(&sequenced(1, 0, 0, b"x")).unwrap().must_flush);
+    let first = log.begin_flush();
+    // Nothing is left to begin, but the record is not durable: neither is a repetition of it.
+    assert!(log.due_flush(at(0)).is_none());
+    assert!(log.append(&sequenced(1, 0, 0, b"x")).unwrap().must_flush);
+    let second = log.begin_flush();
+    let result = now(second.sync());
+    log.flush_done(second, result, at(0)).unwrap();
+    // The first flush stores the epochs, without which the recovery point stays.
+    assert_eq!(log.recovery_point(), Offset(0));
+    let result = now(first.sync());
+    log.flush_done(first, result, at(0)).unwrap();
+    assert_eq!(log.recovery_point(), Offset(1));
+    assert!(!log.append(&sequenced(1, 0, 0, b"x")).unwrap().must_flush);
 }
 
 #[test]
