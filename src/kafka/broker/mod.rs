@@ -1,1 +1,29 @@
-//! (skeleton)
+//! The broker's async shell: everything that waits, around state machines that never do.
+//!
+//! One task per connection, one ticker, one link to the controller; never a task or a timer per
+//! partition, request or group. A request's way: `connection` (frames) -> `dispatch` (head, version) ->
+//! `handlers` (one file per API) -> `partitions` and `groups`, and back, in the order of requests.
+//!
+//! Departures from Kafka in this version: a partition has one replica, so its high watermark is its
+//! flushed or appended end; the controller is the broker with the lowest id and does not change.
+
+mod connection;
+mod controller;
+mod controller_link;
+mod dispatch;
+mod follower;
+mod groups;
+mod handlers;
+mod metadata;
+mod node;
+mod observer;
+mod partitions;
+mod peer;
+mod producer_ids;
+mod purgatory;
+mod startup;
+mod state;
+mod ticker;
+
+pub use node::{BrokerEndpoint, InitialTopic, Node, NodeConfig, NodeError};
+pub use observer::{Event, Observer};

@@ -1,0 +1,240 @@
+//! The controller's decisions: which topics may be made, where their partitions go, which producer ids
+//! are given out.
+//!
+//! Departure: one replica per partition in this version, so a replication factor other than 1 (or -1,
+//! the default) is refused with INVALID_REPLICATION_FACTOR.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+use tokio::sync::Mutex;
+use uuid::Uuid;
+
+use super::{node::draw_topic_id, state::Broker};
+use crate::{
+    env::Env,
+    kafka::{
+        config::{Settings, Side},
+        log::AppendError,
+        metadata::{MetadataRecord, place},
+        protocol::ResponseError,
+        types::{BrokerId, LeaderEpoch, ProducerId, TopicName},
+    },
+};
+
+/// Producer ids given to a broker at once (`ProducerIdsBlock.PRODUCER_ID_BLOCK_SIZE`).
+pub(super) const PRODUCER_ID_BLOCK: i64 = 1000;
+/// `Topic.MAX_NAME_LENGTH`.
+const MAX_NAME: usize = 249;
+/// Partitions one request may ask for; beyond it a slip of the hand would fill the disk.
+const MAX_PARTITIONS: i32 = 10_000;
+
+/// What makes one change at a time.
+pub(super) struct Controller {
+    turn: Mutex<ChaCha8Rng>,
+}
+
+/// A topic somebody wants.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct NewTopic {
+    pub name: TopicName,
+    /// -1 for the default.
+    pub partitions: i32,
+    /// -1 for the default.
+    pub replication_factor: i16,
+    /// Explicit placement by partition; then the two numbers above are -1.
+    pub assignments: BTreeMap<i32, Vec<BrokerId>>,
+    pub config: Vec<(String, Option<String>)>,
+}
+
+/// A topic that was made, or would be.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Created {
+    pub id: Uuid,
+    pub partitions: i32,
+    pub replication_factor: i16,
+}
+
+/// A refusal: the code and what a person needs to know.
+pub(super) type Refusal = (ResponseError, String);
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Commitment {
+    /// Make it so.
+    Commit,
+    /// Only say whether it could be.
+    ValidateOnly,
+}
+
+impl Controller {
+    pub fn new(env: &Env) -> Self {
+        Controller { turn: Mutex::new(env.rng.stream("controller")) }
+    }
+}
+
+impl Broker {
+    /// Writes the topics the cluster begins with into an empty metadata log.
+    pub async fn write_initial_topics(self: &Arc<Self>) -> Result<(), AppendError> {
+        let controller = self.controller.as_ref().expect("called on the controller");
+        let mut rng = controller.turn.lock().await;
+        if self.metadata.applied().0 > 0 {
+            return Ok(());
+        }
+        let mut records = Vec::new();
+        for topic in &self.config.topics {
+            let id = draw_topic_id(&mut *rng);
+            let config =
+                topic.config.iter().map(|(name, value)| (name.clone(), Some(value.clone())));
+            let replicas = topic.partitions.clone();
+            records.extend(topic_records(&topic.name, id, replicas, config.collect()));
+        }
+        if records.is_empty() { Ok(()) } else { self.commit_metadata(&records).await }
+    }
+
+    /// Makes a topic, on the controller.
+    pub async fn create_topic(
+        self: &Arc<Self>,
+        topic: &NewTopic,
+        commitment: Commitment,
+    ) -> Result<Created, Refusal> {
+        let Some(controller) = &self.controller else {
+            return Err((ResponseError::NotController, "this broker is not the controller".into()));
+        };
+        let mut rng = controller.turn.lock().await;
+        let replicas = self.placement(topic, &mut rng)?;
+        check_settings(topic, self)?;
+        let id = draw_topic_id(&mut *rng);
+        let partitions = i32::try_from(replicas.len()).expect("within MAX_PARTITIONS");
+        let created = Created { id, partitions, replication_factor: 1 };
+        if commitment == Commitment::Commit {
+            let records = topic_records(&topic.name, id, replicas, topic.config.clone());
+            self.commit_metadata(&records).await.map_err(|error| {
+                (ResponseError::UnknownServerError, format!("failed to write metadata: {error}"))
+            })?;
+        }
+        Ok(created)
+    }
+
+    fn placement(
+        &self,
+        topic: &NewTopic,
+        rng: &mut ChaCha8Rng,
+    ) -> Result<Vec<Vec<BrokerId>>, Refusal> {
+        check_name(topic.name.as_str())?;
+        if self.metadata.image().topic(topic.name.as_str()).is_some() {
+            let message = format!("Topic '{}' already exists.", topic.name);
+            return Err((ResponseError::TopicAlreadyExists, message));
+        }
+        if !topic.assignments.is_empty() {
+            return self.explicit_placement(topic);
+        }
+        let config = &self.config.config;
+        let partitions = match topic.partitions {
+            -1 => config.num_partitions,
+            partitions => partitions,
+        };
+        if !(1..=MAX_PARTITIONS).contains(&partitions) {
+            let message = format!("Number of partitions must be from 1 to {MAX_PARTITIONS}.");
+            return Err((ResponseError::InvalidPartitions, message));
+        }
+        let factor = match topic.replication_factor {
+            -1 => config.default_replication_factor,
+            factor => factor,
+        };
+        if factor != 1 {
+            let message = "Replication factor must be 1: partitions have one replica here.".into();
+            return Err((ResponseError::InvalidReplicationFactor, message));
+        }
+        let brokers: Vec<_> = self.config.brokers.iter().map(|broker| broker.id).collect();
+        let start = rng.next_u32() as usize % brokers.len();
+        Ok(place(&brokers, partitions, 1, start))
+    }
+
+    fn explicit_placement(&self, topic: &NewTopic) -> Result<Vec<Vec<BrokerId>>, Refusal> {
+        let refuse = |message: String| Err((ResponseError::InvalidReplicaAssignment, message));
+        if topic.partitions != -1 || topic.replication_factor != -1 {
+            let message = "A manual assignment comes without a number of partitions or replicas.";
+            return Err((ResponseError::InvalidRequest, message.into()));
+        }
+        for (expected, (partition, replicas)) in (0..).zip(&topic.assignments) {
+            if *partition != expected {
+                return refuse(
+                    "partitions should be a consecutive 0-based integer sequence".into(),
+                );
+            }
+            let known = |id: &BrokerId| self.config.endpoint(*id).is_some();
+            match replicas[..] {
+                [broker] if known(&broker) => {}
+                [broker] => return refuse(format!("there is no broker {broker}")),
+                _ => return refuse("partitions have one replica here".into()),
+            }
+        }
+        Ok(topic.assignments.values().cloned().collect())
+    }
+
+    /// Gives a broker the next block of producer ids: its first id.
+    pub async fn allocate_producer_ids(
+        self: &Arc<Self>,
+        broker: BrokerId,
+    ) -> Result<ProducerId, ResponseError> {
+        let controller = self.controller.as_ref().ok_or(ResponseError::NotController)?;
+        let _turn = controller.turn.lock().await;
+        let first = self.metadata.image().next_producer_id();
+        let next = ProducerId(first.0 + PRODUCER_ID_BLOCK);
+        let record = MetadataRecord::ProducerIds { broker, next };
+        let committed = self.commit_metadata(&[record]).await;
+        committed.map(|()| first).map_err(|_| ResponseError::UnknownServerError)
+    }
+}
+
+fn topic_records(
+    name: &TopicName,
+    id: Uuid,
+    replicas: Vec<Vec<BrokerId>>,
+    config: Vec<(String, Option<String>)>,
+) -> Vec<MetadataRecord> {
+    let topic = MetadataRecord::Topic { name: name.clone(), id };
+    let settings = config.into_iter().map(|(setting, value)| MetadataRecord::TopicConfig {
+        topic: name.clone(),
+        name: setting,
+        value,
+    });
+    let partitions = (0..).zip(replicas).map(|(partition, replicas)| MetadataRecord::Partition {
+        topic_id: id,
+        partition,
+        leader: replicas[0],
+        replicas,
+        leader_epoch: LeaderEpoch(0),
+    });
+    [topic].into_iter().chain(settings).chain(partitions).collect()
+}
+
+/// `Topic.validate`.
+fn check_name(name: &str) -> Result<(), Refusal> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let problem = if name.is_empty() {
+        "the empty string is not allowed".to_owned()
+    } else if matches!(name, "." | "..") {
+        format!("'{name}' is not allowed")
+    } else if name.len() > MAX_NAME {
+        format!("the length of '{name}' is longer than the max allowed length {MAX_NAME}")
+    } else if !name.chars().all(legal) {
+        format!(
+            "'{name}' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'"
+        )
+    } else {
+        return Ok(());
+    };
+    Err((ResponseError::InvalidTopicException, format!("Topic name is invalid: {problem}")))
+}
+
+fn check_settings(topic: &NewTopic, broker: &Broker) -> Result<(), Refusal> {
+    let given = topic.config.iter().filter_map(|(name, value)| Some((&**name, value.as_deref()?)));
+    let checked = Settings::from_pairs(Side::Topic, given)
+        .and_then(|settings| broker.config.config.topic_defaults.over(&settings));
+    checked.map(|_| ()).map_err(|errors| {
+        let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
+        (ResponseError::InvalidConfig, errors.join("; "))
+    })
+}

@@ -1,0 +1,89 @@
+//! From a frame to its handler: head, version, key.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use kafka_protocol::{
+    messages::ApiKey,
+    protocol::{Encodable, HeaderVersion, Request},
+};
+
+use super::{handlers, state::Broker};
+use crate::{
+    env::Address,
+    kafka::protocol::{
+        apis,
+        message::{MessageError, RequestHead, decode_request, encode_response},
+    },
+};
+
+/// Why a connection is closed instead of answered.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Close {
+    #[error(transparent)]
+    Message(#[from] MessageError),
+    #[error("API {key} in version {version} is not served")]
+    NotServed { key: i16, version: i16 },
+    /// With acks=0 there is no answer to put the error in.
+    #[error("a record sent with acks=0 was not appended")]
+    Unacknowledged,
+}
+
+/// The answer's frame; `None` where the request wants none.
+pub(super) type Answer = Result<Option<BytesMut>, Close>;
+
+/// One request as its handler gets it.
+pub(super) struct Call<'a> {
+    pub head: RequestHead,
+    pub peer: &'a Address,
+    body: Bytes,
+}
+
+impl Call<'_> {
+    pub fn version(&self) -> i16 {
+        self.head.version
+    }
+
+    pub fn client_id(&self) -> &str {
+        self.head.client_id.as_deref().unwrap_or_default()
+    }
+
+    pub fn request<R: Request>(&self) -> Result<R, Close> {
+        Ok(decode_request(self.body.clone(), self.head.version)?)
+    }
+
+    pub fn answer<M: Encodable + HeaderVersion>(&self, response: &M) -> Answer {
+        self.answer_in(self.head.version, response)
+    }
+
+    /// An answer in another version than was asked for; only ApiVersions does that.
+    pub fn answer_in<M: Encodable + HeaderVersion>(&self, version: i16, response: &M) -> Answer {
+        Ok(Some(encode_response(self.head.correlation_id, version, response)?))
+    }
+}
+
+/// Handles one request. May wait for long: for records to come, a group to form, a disk to sync.
+pub(super) async fn handle(broker: &Arc<Broker>, peer: &Address, frame: Bytes) -> Answer {
+    let mut body = frame;
+    let head = RequestHead::take(&mut body)?;
+    let (key, version) = (head.api_key, head.version);
+    let api = apis::find(key).ok_or(Close::NotServed { key, version })?;
+    // ApiVersions answers a version it does not know, so that the client can ask again.
+    if !api.serves(version) && api.key != ApiKey::ApiVersions {
+        return Err(Close::NotServed { key, version });
+    }
+    tracing::trace!(%peer, api = ?api.key, version, correlation = head.correlation_id, "request");
+    let call = Call { head, peer, body };
+    match api.key {
+        ApiKey::Produce => handlers::produce::handle(broker, &call).await,
+        ApiKey::Fetch => handlers::fetch::handle(broker, &call).await,
+        ApiKey::ListOffsets => handlers::list_offsets::handle(broker, &call),
+        ApiKey::Metadata => handlers::metadata::handle(broker, &call),
+        ApiKey::FindCoordinator => handlers::find_coordinator::handle(broker, &call),
+        ApiKey::ApiVersions => handlers::api_versions::handle(&call),
+        ApiKey::CreateTopics => handlers::create_topics::handle(broker, &call).await,
+        ApiKey::InitProducerId => handlers::init_producer_id::handle(broker, &call),
+        ApiKey::AllocateProducerIds => handlers::allocate_producer_ids::handle(broker, &call).await,
+        _ => Err(Close::NotServed { key, version }),
+    }
+}

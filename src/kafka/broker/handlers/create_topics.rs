@@ -1,0 +1,82 @@
+//! CreateTopics, 2 to 7: on the controller, topics one after the other.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use kafka_protocol::{
+    messages::{
+        CreateTopicsRequest, CreateTopicsResponse, create_topics_request::CreatableTopic,
+        create_topics_response::CreatableTopicResult,
+    },
+    protocol::{StrBytes, VersionRange},
+};
+
+use crate::kafka::{
+    broker::{
+        controller::{Commitment, NewTopic, Refusal},
+        dispatch::{Answer, Call},
+        state::Broker,
+    },
+    protocol::ResponseError,
+    types::BrokerId,
+};
+
+pub(in crate::kafka::broker) const VERSIONS: VersionRange = VersionRange { min: 2, max: 7 };
+
+pub(in crate::kafka::broker) async fn handle(broker: &Arc<Broker>, call: &Call<'_>) -> Answer {
+    let request: CreateTopicsRequest = call.request()?;
+    let commitment =
+        if request.validate_only { Commitment::ValidateOnly } else { Commitment::Commit };
+    let mut named = BTreeMap::new();
+    for topic in &request.topics {
+        *named.entry(topic.name.clone()).or_insert(0) += 1;
+    }
+    let mut response = CreateTopicsResponse::default();
+    for topic in &request.topics {
+        let result = if named[&topic.name] > 1 {
+            let message = "Found multiple entries for this topic.".into();
+            Err((ResponseError::InvalidRequest, message))
+        } else {
+            create(broker, topic, commitment).await
+        };
+        response.topics.push(result.unwrap_or_else(|refusal| describe(topic, refusal)));
+    }
+    call.answer(&response)
+}
+
+async fn create(
+    broker: &Arc<Broker>,
+    topic: &CreatableTopic,
+    commitment: Commitment,
+) -> Result<CreatableTopicResult, Refusal> {
+    let assignment =
+        |a: &kafka_protocol::messages::create_topics_request::CreatableReplicaAssignment| {
+            (a.partition_index, a.broker_ids.iter().map(|id| BrokerId(id.0)).collect())
+        };
+    let wanted = NewTopic {
+        name: topic.name.as_str().into(),
+        partitions: topic.num_partitions,
+        replication_factor: topic.replication_factor,
+        assignments: topic.assignments.iter().map(assignment).collect(),
+        config: topic
+            .configs
+            .iter()
+            .map(|config| (config.name.to_string(), config.value.as_ref().map(ToString::to_string)))
+            .collect(),
+    };
+    let created = broker.create_topic(&wanted, commitment).await?;
+    Ok(CreatableTopicResult::default()
+        .with_name(topic.name.clone())
+        .with_topic_id(created.id)
+        .with_num_partitions(created.partitions)
+        .with_replication_factor(created.replication_factor)
+        .with_configs(Some(Vec::new())))
+}
+
+fn describe(topic: &CreatableTopic, (code, message): Refusal) -> CreatableTopicResult {
+    CreatableTopicResult::default()
+        .with_name(topic.name.clone())
+        .with_error_code(code.code())
+        .with_error_message(Some(StrBytes::from_string(message)))
+        .with_num_partitions(-1)
+        .with_replication_factor(-1)
+}

@@ -1,0 +1,120 @@
+//! Metadata, 0 to 13: brokers, topics, leaders. Asking for a topic may make it.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use kafka_protocol::{
+    messages::{
+        BrokerId as WireBrokerId, MetadataRequest, MetadataResponse, TopicName as WireTopicName,
+        metadata_request::MetadataRequestTopic,
+        metadata_response::{
+            MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
+        },
+    },
+    protocol::{StrBytes, VersionRange},
+};
+
+use crate::kafka::{
+    broker::{
+        controller::NewTopic,
+        dispatch::{Answer, Call},
+        state::Broker,
+    },
+    coordinator::OFFSETS_TOPIC,
+    metadata::{Image, TopicImage},
+    protocol::ResponseError,
+    types::BrokerId,
+};
+
+pub(in crate::kafka::broker) const VERSIONS: VersionRange = VersionRange { min: 0, max: 13 };
+/// Before it, an empty list of topics means all and creation is always allowed.
+const NULL_MEANS_ALL_SINCE: i16 = 1;
+const CREATION_FLAG_SINCE: i16 = 4;
+
+pub(in crate::kafka::broker) fn handle(broker: &Arc<Broker>, call: &Call<'_>) -> Answer {
+    let request: MetadataRequest = call.request()?;
+    let version = call.version();
+    let image = broker.metadata.image();
+    let may_create = version < CREATION_FLAG_SINCE || request.allow_auto_topic_creation;
+    let topics = match request.topics {
+        Some(topics) if !topics.is_empty() || version >= NULL_MEANS_ALL_SINCE => {
+            topics.iter().map(|topic| answer(broker, &image, topic, may_create)).collect()
+        }
+        _ => image.topics().map(|topic| describe(topic)).collect(),
+    };
+    let response = MetadataResponse::default()
+        .with_brokers(broker.config.brokers.iter().map(endpoint).collect())
+        .with_cluster_id(Some(StrBytes::from_string(broker.config.cluster_id.clone())))
+        .with_controller_id(wire(broker.config.controller().id))
+        .with_topics(topics);
+    call.answer(&response)
+}
+
+fn wire(id: BrokerId) -> WireBrokerId {
+    WireBrokerId(id.0)
+}
+
+fn endpoint(broker: &crate::kafka::broker::BrokerEndpoint) -> MetadataResponseBroker {
+    MetadataResponseBroker::default()
+        .with_node_id(wire(broker.id))
+        .with_host(StrBytes::from_string(broker.advertised.host.clone()))
+        .with_port(i32::from(broker.advertised.port))
+        .with_rack(broker.rack.clone().map(StrBytes::from_string))
+}
+
+fn answer(
+    broker: &Broker,
+    image: &Image,
+    asked: &MetadataRequestTopic,
+    may_create: bool,
+) -> MetadataResponseTopic {
+    let failure = |code: ResponseError| {
+        MetadataResponseTopic::default()
+            .with_error_code(code.code())
+            .with_name(asked.name.clone())
+            .with_topic_id(asked.topic_id)
+    };
+    let Some(name) = &asked.name else {
+        let found = image.topic_by_id(asked.topic_id);
+        return found
+            .map_or_else(|| failure(ResponseError::UnknownTopicId), |topic| describe(topic));
+    };
+    if let Some(topic) = image.topic(name) {
+        return describe(topic);
+    }
+    if may_create && broker.config.config.auto_create_topics {
+        order(broker, name);
+    }
+    // Also for a topic on order: the client asks again, as with Kafka's AutoTopicCreationManager.
+    failure(ResponseError::UnknownTopicOrPartition)
+}
+
+/// Has the controller make a topic with default settings.
+fn order(broker: &Broker, name: &WireTopicName) {
+    if name.as_str() == OFFSETS_TOPIC {
+        return broker.groups.order_offsets_topic(broker);
+    }
+    broker.link.create_topic(NewTopic {
+        name: name.as_str().into(),
+        partitions: -1,
+        replication_factor: -1,
+        assignments: BTreeMap::new(),
+        config: Vec::new(),
+    });
+}
+
+fn describe(topic: &TopicImage) -> MetadataResponseTopic {
+    let partition = |(index, image): (&i32, &crate::kafka::metadata::PartitionImage)| {
+        let replicas: Vec<_> = image.replicas.iter().copied().map(wire).collect();
+        MetadataResponsePartition::default()
+            .with_partition_index(*index)
+            .with_leader_id(wire(image.leader))
+            .with_leader_epoch(image.leader_epoch.0)
+            .with_replica_nodes(replicas.clone())
+            .with_isr_nodes(replicas)
+    };
+    MetadataResponseTopic::default()
+        .with_name(Some(WireTopicName(StrBytes::from_string(topic.name.to_string()))))
+        .with_topic_id(topic.id)
+        .with_is_internal(topic.name.as_str() == OFFSETS_TOPIC)
+        .with_partitions(topic.partitions.iter().map(partition).collect())
+}

@@ -1,0 +1,12 @@
+//! One file per API: what it reads, what it decides, what it answers, and in which versions.
+
+pub(super) mod allocate_producer_ids;
+pub(super) mod api_versions;
+mod codes;
+pub(super) mod create_topics;
+pub(super) mod fetch;
+pub(super) mod find_coordinator;
+pub(super) mod init_producer_id;
+pub(super) mod list_offsets;
+pub(super) mod metadata;
+pub(super) mod produce;

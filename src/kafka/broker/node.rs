@@ -1,0 +1,200 @@
+//! A broker as a whole: what it is told, how it starts, runs and stops.
+
+use std::{io, sync::Arc};
+
+use uuid::Uuid;
+
+use super::{
+    connection,
+    controller::Controller,
+    controller_link,
+    controller_link::ControllerLink,
+    follower,
+    groups::Groups,
+    metadata::MetadataStore,
+    observer::{Event, Observer},
+    partitions::Partitions,
+    producer_ids::ProducerIds,
+    startup,
+    startup::DataDir,
+    state::{Broker, Ending},
+    ticker,
+    ticker::{Due, Ticker},
+};
+use crate::{
+    env::{Address, Env, Listener},
+    kafka::{
+        config::BrokerConfig,
+        log::{AppendError, CheckpointError, LogError},
+        types::{BrokerId, TopicName},
+    },
+};
+
+/// How to reach a broker of the cluster.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BrokerEndpoint {
+    pub id: BrokerId,
+    /// As clients and other brokers are told.
+    pub advertised: Address,
+    pub rack: Option<String>,
+}
+
+/// A topic that exists from the beginning: the controller writes it into an empty metadata log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct InitialTopic {
+    pub name: TopicName,
+    /// Replicas of each partition, the preferred leader first. One each, in this version.
+    pub partitions: Vec<Vec<BrokerId>>,
+    pub config: Vec<(String, String)>,
+}
+
+/// What one broker is told before it starts.
+#[derive(Clone, Debug)]
+pub struct NodeConfig {
+    pub broker_id: BrokerId,
+    pub cluster_id: String,
+    pub listen: Address,
+    /// All brokers, this one among them.
+    pub brokers: Vec<BrokerEndpoint>,
+    pub topics: Vec<InitialTopic>,
+    pub config: BrokerConfig,
+}
+
+/// Why a broker did not start, or stopped by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    #[error("failed to listen on {address}: {source}")]
+    Listen { address: Address, source: io::Error },
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error("failed to write the first metadata: {0}")]
+    Metadata(#[from] AppendError),
+    #[error("storage failed: {0}")]
+    Storage(String),
+    #[error("failed to finish the shutdown: {0}")]
+    Shutdown(io::Error),
+}
+
+/// A broker that listens.
+pub struct Node {
+    broker: Arc<Broker>,
+    listener: Box<dyn Listener>,
+}
+
+impl NodeConfig {
+    /// The broker with the lowest id.
+    pub(super) fn controller(&self) -> &BrokerEndpoint {
+        self.brokers.iter().min_by_key(|broker| broker.id).expect("a cluster has a broker")
+    }
+
+    pub(super) fn endpoint(&self, id: BrokerId) -> Option<&BrokerEndpoint> {
+        self.brokers.iter().find(|broker| broker.id == id)
+    }
+}
+
+impl Node {
+    /// Recovers the data directory, brings up what it holds, and listens.
+    pub async fn start(
+        env: Env,
+        config: NodeConfig,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Node, NodeError> {
+        let data_dir = DataDir::open(env.disk.as_ref()).await?;
+        let metadata_log = Arc::new(startup::open_metadata_log(&env, &config, &data_dir)?);
+        let is_controller = config.controller().id == config.broker_id;
+        let (link, orders) = ControllerLink::new();
+        let broker = Arc::new(Broker {
+            metadata: MetadataStore::new(Arc::clone(&metadata_log)),
+            partitions: Partitions::default(),
+            groups: Groups::new(&env, &config.config),
+            producer_ids: ProducerIds::default(),
+            controller: is_controller.then(|| Controller::new(&env)),
+            link,
+            ticker: Ticker::default(),
+            connections: connection::Connections::default(),
+            ending: Ending::default(),
+            data_dir,
+            env: env.clone(),
+            config,
+            observer,
+        });
+        broker.apply_metadata().await?;
+        if is_controller {
+            broker.partitions.insert(metadata_log);
+            broker.write_initial_topics().await?;
+        }
+        let address = broker.config.listen.clone();
+        let listener = env.network.listen(address.clone()).await;
+        let listener = listener.map_err(|source| NodeError::Listen { address, source })?;
+        let now = env.clock.now();
+        let checkpoint = now + broker.config.config.flush_offset_checkpoint_interval;
+        broker.ticker.schedule(checkpoint, Due::Checkpoint);
+        let expire = now + super::partitions::PRODUCER_EXPIRATION_CHECK;
+        broker.ticker.schedule(expire, Due::ExpireProducers);
+        env.tasks.spawn("ticker", Box::pin(ticker::run(Arc::clone(&broker))));
+        env.tasks
+            .spawn("controller-link", Box::pin(controller_link::run(Arc::clone(&broker), orders)));
+        if !is_controller {
+            env.tasks.spawn("metadata", Box::pin(follower::run(Arc::clone(&broker))));
+        }
+        broker.observe(Event::Started);
+        tracing::info!(broker = broker.id().0, address = %listener.local_address(), "listening");
+        Ok(Node { broker, listener })
+    }
+
+    pub fn local_address(&self) -> Address {
+        self.listener.local_address()
+    }
+
+    /// Serves until the storage fails or `stop` completes; then closes everything in order.
+    pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), NodeError> {
+        let broker = Arc::clone(&self.broker);
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = &mut stop => break,
+                () = broker.ending.wait() => break,
+                accepted = self.listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => connection::accept(&broker, stream, peer),
+                Err(error) => tracing::debug!(%error, "connection lost before it was accepted"),
+            }
+        }
+        broker.ending.stop();
+        match broker.ending.failure() {
+            Some(error) => Err(NodeError::Storage(error)),
+            None => self.shut_down().await,
+        }
+    }
+
+    /// Syncs every log, writes the checkpoints, and leaves the mark of a clean shutdown.
+    async fn shut_down(self) -> Result<(), NodeError> {
+        let broker = &self.broker;
+        let mut partitions = broker.partitions.all();
+        if broker.controller.is_none() {
+            partitions.push(Arc::clone(&broker.metadata.log));
+        }
+        for partition in partitions {
+            let pending = partition.log().close_clean()?;
+            partition.finish_flush(broker, pending).await?;
+        }
+        broker.partitions.write_checkpoints(broker).await;
+        if let Some(error) = broker.ending.failure() {
+            return Err(NodeError::Storage(error));
+        }
+        startup::mark_clean(broker.env.disk.as_ref()).await.map_err(NodeError::Shutdown)?;
+        tracing::info!(broker = broker.id().0, "shut down");
+        Ok(())
+    }
+}
+
+/// A new topic's id: drawn, never the two that Kafka keeps for itself.
+pub(super) fn draw_topic_id(rng: &mut impl rand::Rng) -> Uuid {
+    let mut bytes = [0; 16];
+    rng.fill_bytes(&mut bytes);
+    uuid::Builder::from_random_bytes(bytes).into_uuid()
+}

@@ -1,0 +1,213 @@
+//! The partitions this broker holds: their logs, who waits for them, and when they are synced.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use uuid::Uuid;
+
+use super::{observer::Event, purgatory::Waiters, state::Broker, ticker::Due};
+use crate::kafka::{
+    log::{
+        AppendError, AppendInfo, AppendOrigin, Log, LogError, Outcome, PendingFlush, store_offsets,
+    },
+    protocol::batch::BatchHeader,
+    types::{LeaderEpoch, Offset, TopicName, TopicPartition},
+};
+
+/// `producer.id.expiration.check.interval.ms`, which is internal to Kafka.
+pub(super) const PRODUCER_EXPIRATION_CHECK: Duration = Duration::from_secs(600);
+
+/// Checkpoint files of the data directory, by Kafka's names.
+pub(super) const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
+pub(super) const LOG_STARTS: &str = "log-start-offset-checkpoint";
+pub(super) const HIGH_WATERMARKS: &str = "replication-offset-checkpoint";
+
+/// One partition and its log.
+pub(super) struct Partition {
+    pub id: TopicPartition,
+    pub topic_id: Uuid,
+    pub leader_epoch: LeaderEpoch,
+    pub waiters: Waiters,
+    log: Mutex<Log>,
+    /// A deadline for the log's next flush is in the ticker.
+    flush_scheduled: AtomicBool,
+}
+
+impl Partition {
+    pub fn new(id: TopicPartition, topic_id: Uuid, leader_epoch: LeaderEpoch, log: Log) -> Self {
+        Partition {
+            id,
+            topic_id,
+            leader_epoch,
+            waiters: Waiters::default(),
+            log: Mutex::new(log),
+            flush_scheduled: AtomicBool::new(false),
+        }
+    }
+
+    pub fn log(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().expect("no panic while a log is locked")
+    }
+
+    /// Appends one batch as the leader and makes it visible. Returns once it is as durable as the topic's
+    /// settings ask for: with one replica that is what `acks=1` and `acks=all` both mean.
+    pub async fn append(
+        &self,
+        broker: &Arc<Broker>,
+        records: &[u8],
+        origin: AppendOrigin,
+    ) -> Result<AppendInfo, AppendError> {
+        let now = broker.env.clock.wall_time();
+        let appended = self.log().append_as_leader(records, origin, self.leader_epoch, now);
+        let info = match appended {
+            Ok(info) => info,
+            Err(error) => {
+                if let AppendError::Log(error) = &error {
+                    broker.fail(error);
+                }
+                let (partition, error_text) = (self.id.clone(), error.to_string());
+                broker.observe(Event::AppendRejected { partition, error: error_text });
+                return Err(error);
+            }
+        };
+        if info.outcome == Outcome::Duplicate {
+            let (partition, base_offset) = (self.id.clone(), info.first_offset);
+            broker.observe(Event::Deduplicated { partition, base_offset });
+            return Ok(info);
+        }
+        self.observe_append(broker, records, &info);
+        if info.must_flush {
+            let pending = self.log().begin_flush();
+            self.finish_flush(broker, pending).await?;
+        } else {
+            self.schedule_flush(broker);
+        }
+        self.log().set_high_watermark(info.last_offset + 1);
+        self.waiters.wake_all();
+        Ok(info)
+    }
+
+    fn observe_append(&self, broker: &Broker, records: &[u8], info: &AppendInfo) {
+        let Ok(header) = BatchHeader::parse(records) else { return };
+        broker.observe(Event::Appended {
+            partition: self.id.clone(),
+            base_offset: info.first_offset,
+            last_offset: info.last_offset,
+            producer_id: header.producer_id,
+            producer_epoch: header.producer_epoch,
+            base_sequence: header.base_sequence,
+        });
+    }
+
+    /// Sees to it that the ticker flushes the log when that is due.
+    fn schedule_flush(&self, broker: &Broker) {
+        let at = self.log().next_flush_deadline();
+        let never = at == crate::env::Instant::FAR_FUTURE;
+        if !never && !self.flush_scheduled.swap(true, Ordering::Relaxed) {
+            broker.ticker.schedule(at, Due::Flush(self.id.clone()));
+        }
+    }
+
+    /// Flushes if it is due; called by the ticker.
+    pub async fn flush_due(&self, broker: &Arc<Broker>) {
+        self.flush_scheduled.store(false, Ordering::Relaxed);
+        let pending = self.log().due_flush(broker.env.clock.now());
+        if let Some(pending) = pending
+            && self.finish_flush(broker, pending).await.is_err()
+        {
+            return;
+        }
+        self.schedule_flush(broker);
+    }
+
+    /// Makes everything appended so far durable.
+    pub async fn flush(&self, broker: &Arc<Broker>) -> Result<(), LogError> {
+        let pending = self.log().begin_flush();
+        self.finish_flush(broker, pending).await
+    }
+
+    pub async fn finish_flush(
+        &self,
+        broker: &Arc<Broker>,
+        pending: PendingFlush,
+    ) -> Result<(), LogError> {
+        let upto = pending.upto();
+        let result = pending.sync().await;
+        let done = self.log().flush_done(pending, result, broker.env.clock.now());
+        match &done {
+            Ok(()) => broker.observe(Event::Flushed { partition: self.id.clone(), upto }),
+            Err(error) => broker.fail(error),
+        }
+        done
+    }
+}
+
+/// All partitions of the broker.
+#[derive(Default)]
+pub(super) struct Partitions {
+    by_topic: Mutex<BTreeMap<TopicName, BTreeMap<i32, Arc<Partition>>>>,
+}
+
+impl Partitions {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<TopicName, BTreeMap<i32, Arc<Partition>>>> {
+        self.by_topic.lock().expect("no panic while the partitions are locked")
+    }
+
+    pub fn find(&self, topic: &str, partition: i32) -> Option<Arc<Partition>> {
+        self.lock().get(topic)?.get(&partition).cloned()
+    }
+
+    pub fn get(&self, partition: &TopicPartition) -> Option<Arc<Partition>> {
+        self.find(partition.topic.as_str(), partition.partition)
+    }
+
+    pub fn insert(&self, partition: Arc<Partition>) {
+        let id = &partition.id;
+        let (topic, index) = (id.topic.clone(), id.partition);
+        self.lock().entry(topic).or_default().insert(index, partition);
+    }
+
+    pub fn all(&self) -> Vec<Arc<Partition>> {
+        self.lock().values().flat_map(BTreeMap::values).cloned().collect()
+    }
+
+    pub fn expire_producers(&self, broker: &Broker) {
+        let now = broker.env.clock.wall_time();
+        for partition in self.all() {
+            partition.log().remove_expired_producers(now);
+        }
+    }
+
+    /// Writes recovery points, log starts and high watermarks.
+    pub async fn write_checkpoints(&self, broker: &Arc<Broker>) {
+        let mut points = BTreeMap::new();
+        let mut starts = BTreeMap::new();
+        let mut watermarks = BTreeMap::new();
+        for partition in self.all() {
+            let log = partition.log();
+            points.insert(partition.id.clone(), log.recovery_point());
+            watermarks.insert(partition.id.clone(), log.high_watermark());
+            // As in Kafka, only starts that the segments' names do not tell.
+            let first = log.segment_bases().next().unwrap_or(Offset(0));
+            if log.start_offset() > first {
+                starts.insert(partition.id.clone(), log.start_offset());
+            }
+        }
+        let disk = broker.env.disk.as_ref();
+        for (path, offsets) in
+            [(RECOVERY_POINTS, points), (LOG_STARTS, starts), (HIGH_WATERMARKS, watermarks)]
+        {
+            if let Err(source) = store_offsets(disk, path, &offsets).await {
+                let (action, path) = ("write", path.to_owned());
+                broker.fail(&LogError::Io { action, path, source });
+                return;
+            }
+        }
+    }
+}

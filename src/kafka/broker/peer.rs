@@ -1,0 +1,78 @@
+//! One connection to another broker: a request, its answer, the next request.
+
+use std::io;
+
+use bytes::Bytes;
+use kafka_protocol::protocol::Request;
+use tokio::io::AsyncWriteExt;
+
+use super::state::Broker;
+use crate::{
+    env::{Address, Stream},
+    kafka::protocol::{
+        frame::{FrameError, FrameReader},
+        message::{MessageError, decode_response, encode_request},
+    },
+};
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PeerError {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    #[error(transparent)]
+    Message(#[from] MessageError),
+    #[error("the connection ended")]
+    Ended,
+    #[error("no answer in time")]
+    TimedOut,
+}
+
+pub(super) struct Peer {
+    address: Address,
+    connection: Option<(Stream, FrameReader)>,
+    correlation: i32,
+}
+
+impl Peer {
+    pub fn new(address: Address) -> Self {
+        Peer { address, connection: None, correlation: 0 }
+    }
+
+    /// Sends a request and waits for its answer, for `request.timeout.ms`. After a failure the next request
+    /// makes a new connection.
+    pub async fn ask<R: Request>(
+        &mut self,
+        broker: &Broker,
+        version: i16,
+        request: &R,
+    ) -> Result<R::Response, PeerError> {
+        self.correlation = self.correlation.wrapping_add(1);
+        let client_id = format!("broker-{}", broker.id());
+        let frame = encode_request(self.correlation, &client_id, version, request)?.freeze();
+        let clock = &broker.env.clock;
+        let deadline = clock.now() + broker.config.config.request_timeout;
+        let answer = tokio::select! {
+            biased;
+            answer = self.exchange(broker, frame) => answer,
+            () = clock.sleep_until(deadline) => Err(PeerError::TimedOut),
+        };
+        if answer.is_err() {
+            self.connection = None;
+        }
+        Ok(decode_response(answer?, self.correlation, version)?)
+    }
+
+    async fn exchange(&mut self, broker: &Broker, frame: Bytes) -> Result<Bytes, PeerError> {
+        if self.connection.is_none() {
+            let stream = broker.env.network.connect(self.address.clone()).await?;
+            let reader = FrameReader::new(broker.config.config.socket_request_max_bytes);
+            self.connection = Some((stream, reader));
+        }
+        let (stream, reader) = self.connection.as_mut().expect("made above");
+        stream.write_all(&frame).await?;
+        stream.flush().await?;
+        reader.next(stream).await?.ok_or(PeerError::Ended)
+    }
+}

@@ -1,0 +1,3 @@
+//! tmp.
+#[derive(Clone, PartialEq, Debug)]
+pub enum GroupEvent {}
