@@ -6,7 +6,10 @@
 //! verdicts; `report` shows them.
 
 pub mod checker;
+pub mod cluster;
 pub mod history;
+pub mod nemesis;
 pub mod plan;
 pub mod report;
 pub mod runner;
+pub mod workload;

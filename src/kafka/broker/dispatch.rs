@@ -11,10 +11,7 @@ use kafka_protocol::{
 use super::{handlers, state::Broker};
 use crate::{
     env::Address,
-    kafka::protocol::{
-        apis,
-        message::{MessageError, RequestHead, decode_request, encode_response},
-    },
+    kafka::protocol::message::{MessageError, RequestHead, decode_request, encode_response},
 };
 
 /// Why a connection is closed instead of answered.
@@ -67,7 +64,7 @@ pub(super) async fn handle(broker: &Arc<Broker>, peer: &Address, frame: Bytes) -
     let mut body = frame;
     let head = RequestHead::take(&mut body)?;
     let (key, version) = (head.api_key, head.version);
-    let api = apis::find(key).ok_or(Close::NotServed { key, version })?;
+    let api = handlers::served::find(key).ok_or(Close::NotServed { key, version })?;
     // ApiVersions answers a version it does not know, so that the client can ask again.
     if !api.serves(version) && api.key != ApiKey::ApiVersions {
         return Err(Close::NotServed { key, version });

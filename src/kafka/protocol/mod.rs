@@ -1,8 +1,7 @@
-//! The wire: frames, the table of APIs and versions, messages, record batches.
+//! The wire: frames, messages, record batches.
 //!
 //! The messages themselves are the `kafka-protocol` crate's, generated from Kafka's own schemas.
 
-pub mod apis;
 pub mod batch;
 pub mod frame;
 pub mod message;

@@ -16,3 +16,10 @@ pub struct Judgement {
     /// What was seen, for one line of the report: `violated: orders-0@2, @3, @4`, `10`.
     pub actual: String,
 }
+
+pub fn judge(
+    _: &crate::testbed::plan::Plan,
+    _: &crate::testbed::history::History,
+) -> Vec<Judgement> {
+    Vec::new()
+}

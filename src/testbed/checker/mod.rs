@@ -7,5 +7,5 @@
 mod judge;
 mod verdict;
 
-pub use judge::Judgement;
+pub use judge::{Judgement, judge};
 pub use verdict::{Evidence, Verdict, Violation};

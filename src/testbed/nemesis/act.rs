@@ -9,12 +9,15 @@ use std::{
 use tokio::sync::Notify;
 
 use super::{board::Board, faults, roles};
-use crate::testbed::{
-    cluster::{Placement, Stage},
-    history::{Event, EventId, EventKind, Loss, NodeName, Watcher},
-    plan::{Action, NodeRef, Plan},
-    runner::UnfiredStep,
-    workload::Actors,
+use crate::{
+    sim::Latency,
+    testbed::{
+        cluster::{Placement, Stage},
+        history::{Event, EventId, EventKind, Loss, NodeName, Watcher},
+        plan::{Action, NodeRef, Plan},
+        runner::UnfiredStep,
+        workload::Actors,
+    },
 };
 
 /// Shared between the recorder, which tells it of events, and the task that keeps its time.
@@ -27,6 +30,8 @@ pub struct Nemesis {
     /// The earliest moment in `state` may have changed.
     pub(super) changed: Notify,
     trial: NodeName,
+    /// Of a link without a fault.
+    pub(super) latency: Latency,
 }
 
 struct State {
@@ -36,7 +41,14 @@ struct State {
 }
 
 impl Nemesis {
-    pub fn new(plan: Arc<Plan>, stage: Stage, actors: Arc<Actors>, placement: Placement) -> Self {
+    /// `latency` is that of a link without a fault.
+    pub fn new(
+        plan: Arc<Plan>,
+        stage: Stage,
+        actors: Arc<Actors>,
+        placement: Placement,
+        latency: Latency,
+    ) -> Self {
         let state = State { board: Board::new(&plan.steps), cures: BTreeMap::new() };
         Nemesis {
             roles: roles::Roles::new(placement),
@@ -46,6 +58,7 @@ impl Nemesis {
             state: Mutex::new(state),
             changed: Notify::new(),
             trial: "trial".into(),
+            latency,
         }
     }
 
@@ -103,6 +116,18 @@ impl Nemesis {
         self.changed.notify_one();
     }
 
+    /// Fires nothing from here on: the trial heals.
+    pub fn retire(&self) {
+        let mut state = self.state();
+        state.board.close();
+        state.cures.clear();
+    }
+
+    /// Takes every fault off the links of a machine, without a word in the history.
+    pub fn heal_links_of(&self, node: &NodeName) {
+        faults::heal_links_of(self, node);
+    }
+
     /// Machines a reference means at this moment.
     pub(super) fn resolve(&self, node: &NodeRef) -> Option<NodeName> {
         self.roles.resolve(node, &self.stage.recorder)
@@ -129,7 +154,10 @@ impl Nemesis {
                 self.actors.machines(actor).iter().for_each(|node| stage.start(node, cause));
             }
             Action::Stop { actor } => {
-                self.actors.machines(actor).iter().for_each(|node| self.actors.control(node).stop());
+                self.actors
+                    .machines(actor)
+                    .iter()
+                    .for_each(|node| self.actors.control(node).stop());
             }
             Action::CreateTopic { topic, partitions } => {
                 self.actors.create_topic(topic.clone(), *partitions);

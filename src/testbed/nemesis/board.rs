@@ -21,6 +21,7 @@ pub(super) struct Board {
     /// Bit per [`EventName`]: asked of every event, so it must be quick.
     wanted: u32,
     fired: Vec<bool>,
+    closed: bool,
 }
 
 #[derive(Debug)]
@@ -43,6 +44,7 @@ impl Board {
             timed: Vec::new(),
             wanted: 0,
             fired: vec![false; steps.len()],
+            closed: false,
         };
         for (step, Step { trigger, .. }) in steps.iter().enumerate() {
             match trigger {
@@ -70,6 +72,9 @@ impl Board {
 
     /// Steps the event makes due, in file order.
     pub(super) fn hear(&mut self, event: &Event) -> Vec<usize> {
+        if self.closed {
+            return Vec::new();
+        }
         let mut due = Vec::new();
         self.watching.retain_mut(|watching| {
             let fires = watching.after.is_none() && watching.watch.hears(event);
@@ -98,14 +103,23 @@ impl Board {
 
     /// The next moment a step is due.
     pub(super) fn next_time(&self) -> Option<Duration> {
-        self.timed.iter().map(|(at, _)| *at).min()
+        if self.closed { None } else { self.timed.iter().map(|(at, _)| *at).min() }
     }
 
     /// Takes the steps due at `now`, earliest first, ties in file order.
     pub(super) fn take_due(&mut self, now: Duration) -> Vec<usize> {
+        if self.closed {
+            return Vec::new();
+        }
         let mut due: Vec<_> = self.timed.extract_if(.., |(at, _)| *at <= now).collect();
         due.sort_unstable();
         due.into_iter().map(|(_, step)| step).collect()
+    }
+
+    /// Nothing fires from here on.
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+        self.wanted = 0;
     }
 
     /// Whether every step that acts has fired; narration may stay silent.

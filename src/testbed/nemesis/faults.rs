@@ -45,12 +45,8 @@ pub(super) fn lay(nemesis: &Nemesis, action: &Action, cause: Option<EventId>) {
         }
         Action::Reset { links } => on_links(nemesis, links, "reset", cause, LinkControl::reset),
         Action::Heal { links } => {
-            let latency = nemesis.stage.world.options().link.latency;
-            on_links(nemesis, links, "heal", cause, |link| {
-                link.set_latency(latency);
-                link.release();
-                link.heal();
-            });
+            let latency = nemesis.latency;
+            on_links(nemesis, links, "heal", cause, |link| heal_link(link, latency));
         }
         Action::SlowDisk { node, by, .. } => on_disk(nemesis, node, "slow disk", cause, |disk| {
             disk.set_sync_latency(longer(disk.options().sync_latency, *by));
@@ -66,15 +62,31 @@ pub(super) fn lay(nemesis: &Nemesis, action: &Action, cause: Option<EventId>) {
                 repeat: Repeat::Always,
             });
         }),
-        Action::WipeDisk { node } => on_disk(nemesis, node, "wiped disk", cause, |disk| disk.wipe()),
-        Action::HealDisk { node } => on_disk(nemesis, node, "disk healed", cause, |disk| disk.heal()),
+        Action::WipeDisk { node } => {
+            on_disk(nemesis, node, "wiped disk", cause, |disk| disk.wipe())
+        }
+        Action::HealDisk { node } => {
+            on_disk(nemesis, node, "disk healed", cause, |disk| disk.heal())
+        }
         Action::Skew { node, by_ms } => {
             if let Some(node) = nemesis.resolve(node) {
-                nemesis.stage.world.clock(&node).jump(*by_ms);
+                nemesis.stage.world.wall_clock(&node).jump(*by_ms);
                 record(nemesis, &node, format!("clock moved by {by_ms}ms"), cause);
             }
         }
         _ => {}
+    }
+}
+
+fn heal_link(link: &LinkControl, latency: Latency) {
+    link.set_latency(latency);
+    link.release();
+    link.heal();
+}
+
+pub(super) fn heal_links_of(nemesis: &Nemesis, node: &NodeName) {
+    for (from, to) in directed(nemesis, &Links::Of(NodeRef::Name(node.to_string()))) {
+        heal_link(&nemesis.stage.world.link(&from, &to), nemesis.latency);
     }
 }
 
@@ -113,7 +125,8 @@ fn directed(nemesis: &Nemesis, links: &Links) -> Vec<(NodeName, NodeName)> {
     let names = nemesis.stage.names();
     let with_all = |node: &NodeName| {
         let others = names.iter().filter(|other| *other != node);
-        others.flat_map(|other| [(node.clone(), other.clone()), (other.clone(), node.clone())])
+        others
+            .flat_map(|other| [(node.clone(), other.clone()), (other.clone(), node.clone())])
             .collect::<Vec<_>>()
     };
     match links {

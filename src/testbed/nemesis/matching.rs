@@ -103,9 +103,9 @@ fn touches(kind: &EventKind, record: &RecordAt) -> bool {
         EventKind::SendEnded { partition, offset, .. } => {
             partition.as_ref() == Some(&record.partition) && *offset == record.offset
         }
-        EventKind::Polled { records } => records
-            .iter()
-            .any(|at| at.partition == record.partition && at.offset == record.offset),
+        EventKind::Polled { records } => {
+            records.iter().any(|at| at.partition == record.partition && at.offset == record.offset)
+        }
         EventKind::Processing { partition, offset, .. }
         | EventKind::Processed { partition, offset, .. }
         | EventKind::ProcessingFailed { partition, offset, .. } => {

@@ -47,7 +47,7 @@ fn number(inside: &str, i: u64) -> Option<u64> {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Start {
     At(Span),
-    /// On the `count`-th event of that name of that actor.
+    /// On the `count`-th event of that name of that actor: `{ when = "done", of = "shop" }`.
     When {
         event: EventName,
         of: String,

@@ -1,7 +1,13 @@
 //! One trial from plan and seed to judgements, and sweeps of many.
 
+mod drive;
+mod run;
+mod setup;
 mod sweep;
+#[cfg(test)]
+mod tests;
 mod trial;
 
+pub use run::run_trial;
 pub use sweep::{Job, sweep};
 pub use trial::{Trial, TrialEnd, UnfiredStep};

@@ -62,7 +62,12 @@ impl Actors {
     pub fn machines(&self, actor: &str) -> Vec<NodeName> {
         match self.machines.get(actor) {
             Some(machines) => machines.clone(),
-            None => self.controls.get_key_value(actor).map(|(name, _)| name.clone()).into_iter().collect(),
+            None => self
+                .controls
+                .get_key_value(actor)
+                .map(|(name, _)| name.clone())
+                .into_iter()
+                .collect(),
         }
     }
 

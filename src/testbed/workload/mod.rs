@@ -4,6 +4,8 @@
 //! call and its outcome. The order of calls is data, because that order is what people get wrong.
 
 mod actors;
+mod audit;
+mod cast;
 mod consume;
 mod control;
 mod handle;
@@ -13,5 +15,7 @@ mod produce;
 mod progress;
 
 pub use actors::Actors;
+pub use audit::{Auditor, audit_program};
+pub use cast::cast;
 pub use control::Control;
 pub use progress::Progress;

@@ -10,6 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::FuturesUnordered};
+use kafka_protocol::protocol::StrBytes;
 use rand_chacha::ChaCha8Rng;
 
 use super::{Control, observe::Journal, pace::draw};
@@ -69,8 +70,7 @@ pub(super) fn program(app: Arc<ProducerApp>) -> Program {
         Box::pin(async move {
             app.control.begin();
             let observer = Arc::new(app.journal.clone());
-            let producer =
-                Producer::new(&env, &app.bootstrap, app.config.clone(), Some(observer));
+            let producer = Producer::new(&env, &app.bootstrap, app.config.clone(), Some(observer));
             let rng = env.rng.stream("app");
             let pending = FuturesUnordered::new();
             Run { app, env, producer, pending, rng, gave_up: false }.run().await
@@ -173,14 +173,11 @@ impl Run {
             key: key.as_deref().map(Into::into),
         };
         let invoked = self.app.journal.record(None, kind);
-        let mut record = ProducerRecord::new(
-            plan.topic.as_str(),
-            key.map(Bytes::from),
-            Some(value),
-        );
+        let mut record =
+            ProducerRecord::new(plan.topic.as_str(), key.map(Bytes::from), Some(value));
         record.partition = plan.partition;
         record.headers = vec![RecordHeader {
-            key: Bytes::from_static(RecordId::HEADER.as_bytes()),
+            key: StrBytes::from_static_str(RecordId::HEADER),
             value: Some(Bytes::from(id.to_string())),
         }];
         let sent = Sent { id, invoked };

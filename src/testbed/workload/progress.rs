@@ -25,6 +25,7 @@ struct Account {
     log_ends: BTreeMap<TopicPartition, Offset>,
     committed: BTreeMap<(Arc<str>, TopicPartition), Offset>,
     consumers: BTreeMap<NodeName, Consumer>,
+    groups: BTreeMap<Arc<str>, &'static str>,
 }
 
 /// Where one consumer stands.
@@ -78,6 +79,12 @@ impl Progress {
         None
     }
 
+    /// Each group's state by Kafka's name, as its coordinator's events tell it.
+    pub fn group_states(&self) -> Vec<(Arc<str>, &'static str)> {
+        let account = self.account();
+        account.groups.iter().map(|(group, state)| (group.clone(), *state)).collect()
+    }
+
     /// End of a partition's log as far as its leader has told.
     pub fn log_end(&self, partition: &TopicPartition) -> Offset {
         self.account().log_ends.get(partition).copied().unwrap_or_default()
@@ -104,9 +111,10 @@ impl Account {
         if live.is_empty() {
             return None;
         }
-        let commits = group.app.steps.iter().any(|step| {
-            !matches!(step, LoopStep::Poll | LoopStep::Process | LoopStep::HandOff)
-        });
+        let commits =
+            group.app.steps.iter().any(|step| {
+                !matches!(step, LoopStep::Poll | LoopStep::Process | LoopStep::HandOff)
+            });
         let auto = !commits && group.config.get("enable.auto.commit").is_none_or(|v| v == "true");
         for topic in &group.topics {
             let partitions = plan.topics.get(topic).map_or(0, |topic| topic.partitions);
@@ -179,6 +187,13 @@ impl Watcher for Progress {
                 for OffsetReach { partition, offset } in offsets {
                     account.committed.insert((group.clone(), partition.clone()), *offset);
                 }
+            }
+            EventKind::RebalanceStarted { group, .. } => {
+                account.groups.insert(group.clone(), "PreparingRebalance");
+            }
+            EventKind::Generation { group, members, .. } => {
+                let state = if members.is_empty() { "Empty" } else { "Stable" };
+                account.groups.insert(group.clone(), state);
             }
             EventKind::PositionSet { partition, offset, .. } => {
                 account.consumer(node).positions.insert(partition.clone(), *offset);

@@ -11,9 +11,10 @@ use kafka_protocol::{
     protocol::VersionRange,
 };
 
+use super::served;
 use crate::kafka::{
     broker::dispatch::{Answer, Call},
-    protocol::{ResponseError, apis},
+    protocol::ResponseError,
 };
 
 pub(in crate::kafka::broker) const VERSIONS: VersionRange = VersionRange { min: 0, max: 4 };
@@ -33,7 +34,7 @@ pub(in crate::kafka::broker) fn handle(call: &Call<'_>) -> Answer {
             response.error_code = ResponseError::InvalidRequest.code();
         }
         Ok(_) => {
-            let public = apis::SERVED.iter().filter(|api| api.is_public());
+            let public = served::SERVED.iter().filter(|api| api.is_public());
             response.api_keys = public.flat_map(|api| offered(api.key)).collect();
         }
         Err(error) => return Err(error),
@@ -42,7 +43,7 @@ pub(in crate::kafka::broker) fn handle(call: &Call<'_>) -> Answer {
 }
 
 fn offered(key: ApiKey) -> impl Iterator<Item = ApiVersion> {
-    apis::find(key as i16).into_iter().map(|api| {
+    served::find(key as i16).into_iter().map(|api| {
         ApiVersion::default()
             .with_api_key(api.key as i16)
             .with_min_version(api.advertised_min)

@@ -10,3 +10,4 @@ pub(super) mod init_producer_id;
 pub(super) mod list_offsets;
 pub(super) mod metadata;
 pub(super) mod produce;
+pub(super) mod served;

@@ -1,13 +1,17 @@
-//! The one table of APIs this broker serves and in which versions.
+//! The one table of APIs this broker serves, made of the handlers' own ranges.
 //!
-//! ApiVersions is answered from it, dispatch refuses what is not in it, and every handler's own range is
-//! checked against it.
+//! ApiVersions is answered from it, and dispatch refuses what is not in it.
 
 use kafka_protocol::{messages::ApiKey, protocol::VersionRange};
 
+use super::{
+    allocate_producer_ids, api_versions, create_topics, fetch, find_coordinator, init_producer_id,
+    list_offsets, metadata, produce,
+};
+
 /// One served API.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Api {
+pub(in crate::kafka::broker) struct Api {
     pub key: ApiKey,
     /// Versions the handler reads.
     pub served: VersionRange,
@@ -17,31 +21,25 @@ pub struct Api {
     pub advertised_min: i16,
 }
 
-const fn api(key: ApiKey, min: i16, max: i16) -> Api {
-    Api { key, served: VersionRange { min, max }, advertised_min: min }
+const fn api(key: ApiKey, served: VersionRange) -> Api {
+    Api { key, served, advertised_min: served.min }
 }
 
 /// By key, ascending.
-pub const SERVED: &[Api] = &[
-    Api { advertised_min: 0, ..api(ApiKey::Produce, 3, 11) },
-    api(ApiKey::Fetch, 4, 17),
-    api(ApiKey::ListOffsets, 1, 9),
-    api(ApiKey::Metadata, 0, 13),
-    api(ApiKey::OffsetCommit, 2, 9),
-    api(ApiKey::OffsetFetch, 1, 9),
-    api(ApiKey::FindCoordinator, 0, 6),
-    api(ApiKey::JoinGroup, 0, 9),
-    api(ApiKey::Heartbeat, 0, 4),
-    api(ApiKey::LeaveGroup, 0, 5),
-    api(ApiKey::SyncGroup, 0, 5),
-    api(ApiKey::ApiVersions, 0, 4),
-    api(ApiKey::CreateTopics, 2, 7),
-    api(ApiKey::InitProducerId, 0, 4),
-    api(ApiKey::AllocateProducerIds, 0, 0),
+pub(in crate::kafka::broker) const SERVED: &[Api] = &[
+    Api { advertised_min: 0, ..api(ApiKey::Produce, produce::VERSIONS) },
+    api(ApiKey::Fetch, fetch::VERSIONS),
+    api(ApiKey::ListOffsets, list_offsets::VERSIONS),
+    api(ApiKey::Metadata, metadata::VERSIONS),
+    api(ApiKey::FindCoordinator, find_coordinator::VERSIONS),
+    api(ApiKey::ApiVersions, api_versions::VERSIONS),
+    api(ApiKey::CreateTopics, create_topics::VERSIONS),
+    api(ApiKey::InitProducerId, init_producer_id::VERSIONS),
+    api(ApiKey::AllocateProducerIds, allocate_producer_ids::VERSIONS),
 ];
 
 /// `None` for an API that is not served.
-pub fn find(key: i16) -> Option<&'static Api> {
+pub(in crate::kafka::broker) fn find(key: i16) -> Option<&'static Api> {
     SERVED.iter().find(|api| api.key as i16 == key)
 }
 

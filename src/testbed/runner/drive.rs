@@ -1,0 +1,212 @@
+//! The phases of a trial: set up, load and faults, heal, drain, check.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{run::latency, trial::UnfiredStep};
+use crate::{
+    env::{Address, Instant},
+    kafka::types::Offset,
+    sim::World,
+    testbed::{
+        cluster::{Placement, Stage, Status, add_brokers, bootstrap},
+        history::{EventKind, NodeName, Phase, Recorder},
+        nemesis::Nemesis,
+        plan::{End, Plan, Start},
+        workload::{Actors, Auditor, Progress, audit_program, cast},
+    },
+};
+
+/// How often the driver looks whether the trial has become quiet. Nothing in the trial depends on it but
+/// when it ends.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// What the drive of a trial leaves beside its history.
+#[derive(Default)]
+pub(super) struct Driven {
+    pub unfired: Vec<UnfiredStep>,
+    pub digest: String,
+    /// What it still waited for when its bound was reached.
+    pub stuck: Option<String>,
+}
+
+struct Drive {
+    world: World,
+    plan: Arc<Plan>,
+    stage: Stage,
+    actors: Arc<Actors>,
+    nemesis: Arc<Nemesis>,
+    progress: Arc<Progress>,
+    auditor: Arc<Auditor>,
+    placement: Placement,
+    trial: NodeName,
+}
+
+pub(super) async fn drive(world: World, plan: Arc<Plan>, recorder: Recorder) -> Driven {
+    let drive = Drive::set_up(world, plan, recorder);
+    let stuck = drive.phases().await;
+    if let Some(what) = &stuck {
+        let what = what.as_str().into();
+        drive.stage.record(&drive.trial, None, EventKind::NoProgress { what });
+    }
+    // The digest covers what the world did and what the history says of it.
+    let trace = drive.world.trace();
+    drive.stage.recorder.with(|history| {
+        for event in &history.events {
+            trace.note(&event.node, &event.at.to_le_bytes());
+        }
+    });
+    Driven {
+        unfired: drive.nemesis.unfired(),
+        digest: drive.world.trace().digest().to_string(),
+        stuck,
+    }
+}
+
+impl Drive {
+    fn set_up(world: World, plan: Arc<Plan>, recorder: Recorder) -> Drive {
+        let latency = latency(&plan.network.latency);
+        let stage = Stage::new(world.clone(), recorder.clone());
+        let (actors, orders) = Actors::new(&plan);
+        let actors = Arc::new(actors);
+        let placement = Placement::of(&plan);
+        let nemesis = Arc::new(Nemesis::new(
+            Arc::clone(&plan),
+            stage.clone(),
+            Arc::clone(&actors),
+            placement.clone(),
+            latency,
+        ));
+        let progress = Arc::new(Progress::default());
+        recorder.watch(Arc::clone(&progress) as _);
+        recorder.watch(Arc::clone(&nemesis) as _);
+        let addresses: Vec<Address> = bootstrap(&plan);
+        let auditor = Auditor::new(Arc::clone(&plan), addresses.clone());
+        let trial: NodeName = "trial".into();
+        // Scenario files and campaigns are checked against the same table before they come here.
+        add_brokers(&plan, &stage, &placement).expect("the plan's broker settings are checked");
+        cast(&plan, &stage, &actors, &addresses).expect("the plan's client settings are checked");
+        stage.add(trial.clone(), audit_program(Arc::clone(&auditor), orders));
+        Drive { world, plan, stage, actors, nemesis, progress, auditor, placement, trial }
+    }
+
+    /// All phases in turn. Says what the trial still waited for where a bound was reached.
+    async fn phases(&self) -> Option<String> {
+        let limit = Instant::default() + self.plan.run.limit.0;
+        self.phase(Phase::Load);
+        self.world.spawn(Box::pin(Arc::clone(&self.nemesis).keep_time()));
+        for broker in self.placement.brokers() {
+            self.stage.start(&broker, None);
+        }
+        self.stage.start(&self.trial, None);
+        self.start_actors();
+        let stuck = self.load(limit).await;
+        self.heal();
+        if stuck.is_some() {
+            return stuck;
+        }
+        self.phase(Phase::Drain);
+        if let Some(stuck) = self.drain(limit).await {
+            return Some(stuck);
+        }
+        self.phase(Phase::Check);
+        self.check(limit).await
+    }
+
+    fn phase(&self, phase: Phase) {
+        self.stage.record(&self.trial, None, EventKind::Phase { phase });
+    }
+
+    fn start_actors(&self) {
+        let producers = self.plan.producers.iter().map(|(name, plan)| (name, &plan.start));
+        let groups = self.plan.groups.iter().map(|(name, plan)| (name, &plan.start));
+        let readers = self.plan.readers.iter().map(|(name, plan)| (name, &plan.start));
+        for (name, start) in producers.chain(groups).chain(readers) {
+            let Start::At(at) = start else { continue };
+            let machines = self.actors.machines(name);
+            let (stage, at) = (self.stage.clone(), Instant::default() + at.0);
+            let world = self.world.clone();
+            self.world.spawn(Box::pin(async move {
+                world.sleep_until(at).await;
+                machines.iter().for_each(|machine| stage.start(machine, None));
+            }));
+        }
+    }
+
+    /// Load and faults, until the plan's end.
+    async fn load(&self, limit: Instant) -> Option<String> {
+        if let End::At(at) = self.plan.run.end {
+            self.world.sleep_until((Instant::default() + at.0).min(limit)).await;
+            return None;
+        }
+        loop {
+            let pending = self.progress.pending(&self.plan, &self.stage);
+            let called = self.nemesis.all_fired() && self.actors.all_called();
+            if pending.is_none() && called {
+                return None;
+            }
+            if self.world.now() >= limit {
+                // With nothing left to do it is a step that never fired, which the report says.
+                return pending.map(|what| format!("{what} after {}", self.plan.run.limit));
+            }
+            self.world.sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Ends every fault and brings every machine back that a fault or an error took down.
+    fn heal(&self) {
+        self.phase(Phase::Heal);
+        self.nemesis.retire();
+        self.world.heal_all();
+        for name in self.stage.names() {
+            self.nemesis.heal_links_of(&name);
+            if self.actors.has(&name) {
+                self.actors.control(&name).stall_until(Instant::default());
+            }
+        }
+        for name in self.stage.names() {
+            self.stage.resume(&name, None);
+            if self.stage.status(&name) == Some(Status::Down) {
+                self.stage.start(&name, None);
+            }
+        }
+    }
+
+    async fn drain(&self, limit: Instant) -> Option<String> {
+        loop {
+            let pending = self.progress.pending(&self.plan, &self.stage)?;
+            if self.world.now() >= limit {
+                return Some(format!("{pending} after the heal, {}", self.plan.run.limit));
+            }
+            self.world.sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Reads everything back.
+    async fn check(&self, limit: Instant) -> Option<String> {
+        let findings = tokio::select! {
+            biased;
+            findings = self.auditor.read() => findings,
+            () = self.world.sleep_until(limit) => Err("no answer within the limit".into()),
+        };
+        let findings = match findings {
+            Ok(findings) => findings,
+            Err(error) => return Some(format!("the cluster could not be read back: {error}")),
+        };
+        let record = |kind| {
+            self.stage.record(&self.trial, None, kind);
+        };
+        for (partition, (start, end, records)) in findings.logs {
+            record(EventKind::FinalLog { partition, start, end, records });
+        }
+        for (group, committed) in findings.committed {
+            for (partition, offset) in committed {
+                let (group, offset) = (group.as_str().into(), offset.filter(|o| *o >= Offset(0)));
+                record(EventKind::FinalCommitted { group, partition, offset });
+            }
+        }
+        for (group, state) in self.progress.group_states() {
+            record(EventKind::FinalGroup { group, state: state.into() });
+        }
+        None
+    }
+}
