@@ -109,7 +109,10 @@ impl CrashSite {
                 if let Some(crash) = state.0.take() {
                     return Poll::Ready(Err(crash));
                 }
-                state.1 = Some(context.waker().clone());
+                match &mut state.1 {
+                    Some(waker) => waker.clone_from(context.waker()),
+                    none => *none = Some(context.waker().clone()),
+                }
             }
             let poll = AssertUnwindSafe(|| driver.as_mut().poll(context));
             match panic::catch_unwind(poll) {

@@ -258,7 +258,9 @@ impl World {
                 (None, Some(ending)) => Poll::Ready(ending),
                 (None, None) => panic!("machine {name} was never started"),
                 (Some(_), _) => {
-                    life.waiting.push(context.waker().clone());
+                    if !life.waiting.iter().any(|waker| waker.will_wake(context.waker())) {
+                        life.waiting.push(context.waker().clone());
+                    }
                     Poll::Pending
                 }
             }
