@@ -28,3 +28,6 @@ pub use producer::{
     partition_for_key, to_positive,
 };
 pub use retry::Backoff;
+
+#[cfg(test)]
+mod tests;

@@ -12,8 +12,6 @@ mod multiplexer;
 mod timer;
 mod versions;
 
-#[cfg(test)]
-mod tests;
 
 pub(crate) use channel::{Failure, FailureCause, Left};
 pub(crate) use cluster::{Cluster, ClusterConfig, Event};
