@@ -126,7 +126,7 @@ impl Metadata {
             && !topics.contains(topic)
         {
             topics.insert(topic.clone());
-            self.update_requested = true;
+            self.request_new_topics();
         }
     }
 
@@ -134,8 +134,14 @@ impl Metadata {
     pub(crate) fn set_wanted(&mut self, wanted: WantedTopics) {
         if self.wanted != wanted {
             self.wanted = wanted;
-            self.update_requested = true;
+            self.request_new_topics();
         }
+    }
+
+    /// What was never asked for is worth a request at once.
+    fn request_new_topics(&mut self) {
+        self.update_requested = true;
+        self.allowed_at = Instant::default();
     }
 
     pub(crate) fn request_update(&mut self) {
@@ -219,6 +225,13 @@ impl Metadata {
             }
             let partitions = self.read_partitions(topic, known.get(&name));
             self.topics.insert(name, partitions);
+        }
+        let known =
+            |name: &TopicName| self.topics.contains_key(name) || self.errors.contains_key(name);
+        if let WantedTopics::Named(wanted) = &self.wanted
+            && !wanted.iter().all(known)
+        {
+            self.update_requested = true;
         }
     }
 

@@ -12,7 +12,6 @@ mod multiplexer;
 mod timer;
 mod versions;
 
-
 pub(crate) use channel::{Failure, FailureCause, Left};
 pub(crate) use cluster::{Cluster, ClusterConfig, Event};
 pub(crate) use metadata::{

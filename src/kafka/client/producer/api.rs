@@ -201,9 +201,8 @@ impl Producer {
         if metadata.error(topic) == Some(kafka_protocol::ResponseError::InvalidTopicException) {
             return Err(ClientError::InvalidTopic(topic.to_string()));
         }
-        let metadata = sender.cluster.metadata_mut();
-        metadata.add_topic(topic);
-        metadata.request_update();
+        // A topic that was asked for and is not there yet is asked for again without being told.
+        sender.cluster.metadata_mut().add_topic(topic);
         sender.waker.wake_by_ref();
         Ok(None)
     }

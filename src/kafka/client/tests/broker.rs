@@ -5,6 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
     task::{Poll, Waker},
+    time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -15,8 +16,9 @@ use kafka_protocol::{
         HeartbeatRequest, HeartbeatResponse, InitProducerIdResponse, JoinGroupRequest,
         JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse, ListOffsetsRequest,
         ListOffsetsResponse, MetadataResponse, OffsetCommitRequest, OffsetCommitResponse,
-        OffsetFetchRequest, OffsetFetchResponse, ProduceRequest, ProduceResponse,
-        SyncGroupRequest, SyncGroupResponse, api_versions_response::ApiVersion,
+        OffsetFetchRequest, OffsetFetchResponse, ProduceRequest, ProduceResponse, SyncGroupRequest,
+        SyncGroupResponse,
+        api_versions_response::ApiVersion,
         fetch_response::{FetchableTopicResponse, PartitionData},
         find_coordinator_response::Coordinator,
         join_group_response::JoinGroupResponseMember,
@@ -36,8 +38,9 @@ use kafka_protocol::{
 use tokio::io::AsyncWriteExt;
 
 use crate::{
-    env::{Address, Env, Stream},
+    env::{Address, Clock, Env, Instant, Stream},
     kafka::{
+        client::network::LazyTimer,
         protocol::{
             apis,
             batch::{Batches, assign},
@@ -157,31 +160,29 @@ impl Broker {
             let Ok((stream, _)) = listener.accept().await else { continue };
             let broker = self.clone();
             let clock = env.clock.clone();
-            let connection = async move {
-                let _ = clock;
-                broker.connection(stream).await;
-            };
+            let connection = async move { broker.connection(stream, clock).await };
             env.tasks.spawn("connection", Box::pin(connection));
         }
     }
 
-    async fn connection(self: Arc<Self>, mut stream: Stream) {
+    async fn connection(self: Arc<Self>, mut stream: Stream, clock: Arc<dyn Clock>) {
         let mut reader = FrameReader::new(1 << 24);
         while let Ok(Some(mut frame)) = reader.next(&mut stream).await {
             let head = RequestHead::take(&mut frame).unwrap();
-            match self.answer(&head, frame).await {
+            match self.answer(&head, frame, &clock).await {
                 Outcome::Answer(bytes) => {
                     if stream.write_all(&bytes).await.is_err() {
                         return;
                     }
                 }
                 Outcome::Nothing => {}
+                Outcome::Silence => return std::future::pending().await,
                 Outcome::Close => return,
             }
         }
     }
 
-    async fn answer(&self, head: &RequestHead, body: Bytes) -> Outcome {
+    async fn answer(&self, head: &RequestHead, body: Bytes, clock: &Arc<dyn Clock>) -> Outcome {
         let version = head.version;
         match ApiKey::try_from(head.api_key).unwrap() {
             ApiKey::ApiVersions => reply(head, &versions()),
@@ -193,7 +194,13 @@ impl Broker {
                 reply(head, &InitProducerIdResponse::default().with_producer_id(id))
             }
             ApiKey::Produce => self.produce(head, decode_request(body, version).unwrap()),
-            ApiKey::Fetch => reply(head, &self.fetch(&decode_request(body, version).unwrap()).await),
+            ApiKey::Fetch => {
+                let request: FetchRequest = decode_request(body, version).unwrap();
+                let wait = Duration::from_millis(request.max_wait_ms as u64);
+                let deadline = clock.now() + wait;
+                let timer = LazyTimer::new(clock.clone());
+                reply(head, &self.fetch(&request, timer, deadline).await)
+            }
             ApiKey::ListOffsets => {
                 reply(head, &self.list_offsets(&decode_request(body, version).unwrap()))
             }
@@ -256,7 +263,7 @@ impl Broker {
         let trouble = self.script.produce.get(&state.produced).copied();
         match trouble {
             Some(Trouble::LoseRequest) => return Outcome::Close,
-            Some(Trouble::Silence) => return Outcome::Nothing,
+            Some(Trouble::Silence) => return Outcome::Silence,
             _ => {}
         }
         let mut response = ProduceResponse::default();
@@ -285,9 +292,14 @@ impl Broker {
         }
     }
 
-    /// Waits for data without a limit of time: a test that needs an empty answer has no data coming.
-    async fn fetch(&self, request: &FetchRequest) -> FetchResponse {
-        self.once(|state| {
+    async fn fetch(
+        &self,
+        request: &FetchRequest,
+        mut timer: LazyTimer,
+        deadline: Instant,
+    ) -> FetchResponse {
+        std::future::poll_fn(|cx| {
+            let mut state = self.state.lock().unwrap();
             let mut found = false;
             let mut response = FetchResponse::default();
             for topic in &request.topics {
@@ -309,7 +321,11 @@ impl Broker {
                 }
                 response.responses.push(answered);
             }
-            found.then_some(response)
+            state.wakers.push(cx.waker().clone());
+            if found || timer.poll_until(cx, deadline).is_ready() {
+                return Poll::Ready(response);
+            }
+            Poll::Pending
         })
         .await
     }
@@ -551,6 +567,8 @@ impl Log {
 enum Outcome {
     Answer(BytesMut),
     Nothing,
+    /// The connection stays open and is not read any more.
+    Silence,
     Close,
 }
 

@@ -4,9 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use super::{Bench, broker::Script, ms, record, tp, with_broker};
 use crate::kafka::{
-    client::{
-        ClientError, ClientEvent, Consumer, LeaveCause, ListenerFuture, RebalanceListener,
-    },
+    client::{ClientError, ClientEvent, Consumer, LeaveCause, ListenerFuture, RebalanceListener},
     types::{TopicName, TopicPartition},
 };
 

@@ -15,9 +15,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{
-    ClientEvent, ClientObserver, Consumer, ConsumerRecord, Producer, ProducerRecord,
-};
+use super::{ClientEvent, ClientObserver, Consumer, ConsumerRecord, Producer, ProducerRecord};
 use crate::{
     env::{Address, BoxFuture, Env},
     kafka::{
