@@ -135,7 +135,7 @@ fn memory_is_taken_by_batches_and_given_back_at_their_end() {
         assert!(matches!(appended, Appended::To(..)));
     }
     let (mut first, mut second) = (None, None);
-    let mut try_append = |accumulator: &mut Accumulator, ticket: &mut Option<u64>| {
+    let try_append = |accumulator: &mut Accumulator, ticket: &mut Option<u64>| {
         let record = record(1);
         let appended = accumulator.append(&record, Some(2), Timestamp(0), &metadata, ticket, at(0));
         matches!(appended, Appended::To(..))
