@@ -1,44 +1,39 @@
-//! The consumer that applications hold, and its background task.
+//! The consumer that applications hold: subscribing, polling, committing, closing.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     future::poll_fn,
     sync::{Arc, Mutex, MutexGuard},
-    task::{Context, Poll},
+    task::Poll,
     time::Duration,
 };
 
 use tokio::sync::oneshot;
 
 use super::{
-    assignor::Assignor,
-    core::{Core, Lifecycle, PollStep, PollTime, Reply},
-    group::{Group, JoinPhase, MemberIdFate},
-    heartbeat::{Heartbeat, HeartbeatConfig},
+    core::{Core, Lifecycle, PollStep, PollTime},
+    group::{JoinPhase, MemberIdFate},
     listener::RebalanceListener,
     rebalance::Callback,
     record::ConsumerRecords,
-    subscription::{Mode, ResetStrategy},
+    subscription::Mode,
+    task::{ConsumerTask, cluster_config, new_group},
 };
 use crate::{
     env::{Address, BoxFuture, Clock, Env, Instant},
     kafka::{
         client::{
             error::ClientError,
-            network::{AutoCreate, Cluster, ClusterConfig, LazyTimer, NetworkConfig, WantedTopics},
+            network::{Cluster, LazyTimer},
             observer::{
                 ClientEvent, ClientObserver, CommitCause, Events, LeaveCause, OffsetsByPartition,
             },
             retry::Backoff,
         },
         config::ConsumerConfig,
-        types::{GenerationId, GroupId, MemberId, Offset, TopicName, TopicPartition},
+        types::{GenerationId, TopicName, TopicPartition},
     },
 };
-
-/// Requests that a consumer pipelines to one broker (`ConsumerUtils`); commits and heartbeats must not
-/// wait for each other.
-const MAX_IN_FLIGHT: usize = 100;
 
 /// Reads records from a cluster, alone or as a member of a group, as Kafka's classic Java consumer does.
 ///
@@ -51,20 +46,20 @@ const MAX_IN_FLIGHT: usize = 100;
 ///   [`Consumer::close`] does both.
 /// - A call's future should be awaited to its end; use [`WakeupHandle`] to end one early.
 pub struct Consumer {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     timer: LazyTimer,
     listener: Option<Box<dyn RebalanceListener>>,
     retry: Backoff,
-    default_api_timeout: Duration,
+    pub(super) default_api_timeout: Duration,
 }
 
-struct Shared {
-    clock: Arc<dyn Clock>,
-    core: Mutex<Core>,
+pub(super) struct Shared {
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) core: Mutex<Core>,
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Core> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Core> {
         self.core.lock().expect("no panic while the lock is held")
     }
 }
@@ -116,9 +111,7 @@ impl Consumer {
         let rng = env.rng.stream("consumer/retry");
         let core = Core::new(config, cluster, group, rng, Events::new(observer), now);
         let shared = Arc::new(Shared { clock: env.clock.clone(), core: Mutex::new(core) });
-        let mut task =
-            ConsumerTask { shared: shared.clone(), timer: LazyTimer::new(env.clock.clone()) };
-        env.tasks.spawn("consumer", Box::pin(poll_fn(move |cx| task.poll(cx))));
+        ConsumerTask::spawn(env, shared.clone());
         Ok(Consumer {
             shared,
             timer: LazyTimer::new(env.clock.clone()),
@@ -339,7 +332,7 @@ impl Consumer {
 
     /// Repeats `look` when something has happened, until it is ready (`Some(Ok)`), the consumer is woken
     /// up (`Some(Err)`) or `deadline` (`None`).
-    async fn until<T>(
+    pub(super) async fn until<T>(
         &mut self,
         deadline: Instant,
         mut look: impl FnMut(&mut Core, Instant) -> Poll<T>,
@@ -363,7 +356,7 @@ impl Consumer {
         }
     }
 
-    async fn await_coordinator(
+    pub(super) async fn await_coordinator(
         &mut self,
         deadline: Instant,
         what: &str,
@@ -379,7 +372,7 @@ impl Consumer {
     }
 
     /// Sleeps the retry backoff, whatever happens meanwhile.
-    async fn back_off(
+    pub(super) async fn back_off(
         &mut self,
         attempts: u32,
         deadline: Instant,
@@ -393,189 +386,6 @@ impl Consumer {
         let until = deadline.min(now + delay);
         poll_fn(|cx| self.timer.poll_until(cx, until)).await;
         Ok(())
-    }
-
-    /// The committed offsets of these partitions; `None` where there is none.
-    pub async fn committed(
-        &mut self,
-        partitions: &[TopicPartition],
-    ) -> Result<BTreeMap<TopicPartition, Option<Offset>>, ClientError> {
-        let deadline = self.shared.clock.now() + self.default_api_timeout;
-        let what = "fetching committed offsets";
-        let mut attempts = 0;
-        loop {
-            self.await_coordinator(deadline, what).await?;
-            let now = self.shared.clock.now();
-            let question = self.shared.lock().ask_committed(partitions, now)?;
-            let Some(question) = question else { continue };
-            match self.reply(question, deadline, what).await {
-                Err(error) if error.is_retriable() && self.shared.clock.now() < deadline => {}
-                reply => return reply,
-            }
-            self.back_off(attempts, deadline, what).await?;
-            attempts += 1;
-        }
-    }
-
-    async fn reply(&mut self, question: u64, deadline: Instant, what: &str) -> Reply {
-        let reply = self.until(deadline, |core, _| core.take_reply(question)).await;
-        match reply {
-            Some(Ok(reply)) => reply,
-            Some(Err(error)) => {
-                self.shared.lock().drop_question(question);
-                Err(error)
-            }
-            None => {
-                self.shared.lock().drop_question(question);
-                Err(timed_out(what))
-            }
-        }
-    }
-
-    /// First offsets of the logs.
-    pub async fn beginning_offsets(
-        &mut self,
-        partitions: &[TopicPartition],
-    ) -> Result<OffsetsByPartition, ClientError> {
-        self.list_offsets(partitions, -2).await
-    }
-
-    /// Offsets after the last record that can be read.
-    pub async fn end_offsets(
-        &mut self,
-        partitions: &[TopicPartition],
-    ) -> Result<OffsetsByPartition, ClientError> {
-        self.list_offsets(partitions, -1).await
-    }
-
-    async fn list_offsets(
-        &mut self,
-        partitions: &[TopicPartition],
-        timestamp: i64,
-    ) -> Result<OffsetsByPartition, ClientError> {
-        let deadline = self.shared.clock.now() + self.default_api_timeout;
-        let what = "getting offsets by times";
-        let mut missing = partitions.to_vec();
-        let mut found = OffsetsByPartition::new();
-        while !missing.is_empty() {
-            let now = self.shared.clock.now();
-            let (questions, unasked) = self.shared.lock().ask_offsets(&missing, timestamp, now);
-            missing = unasked;
-            for (question, asked) in questions {
-                match self.reply(question, deadline, what).await {
-                    Ok(offsets) => {
-                        let known = |(partition, offset)| Some((partition, offset?));
-                        found.extend(offsets.into_iter().filter_map(known));
-                    }
-                    Err(error) if error.is_retriable() => missing.extend(asked),
-                    Err(error) => return Err(error),
-                }
-            }
-            if !missing.is_empty() {
-                self.back_off(0, deadline, what).await?;
-            }
-        }
-        Ok(found)
-    }
-
-    /// The offset of the next record that a poll returns from the partition, determined first if need be.
-    pub async fn position(&mut self, partition: &TopicPartition) -> Result<Offset, ClientError> {
-        if !self.shared.lock().subscription.is_assigned(partition) {
-            return Err(ClientError::IllegalState(
-                "you can only check the position for partitions assigned to this consumer".into(),
-            ));
-        }
-        let deadline = self.shared.clock.now() + self.default_api_timeout;
-        let position = self.until(deadline, |core, now| {
-            if let Some(position) = core.subscription.position(partition) {
-                return Poll::Ready(Ok(position));
-            }
-            match core.update_positions(now) {
-                Ok(_) => Poll::Pending,
-                Err(error) => Poll::Ready(Err(error)),
-            }
-        });
-        position.await.unwrap_or_else(|| Err(timed_out("determining the position")))?
-    }
-
-    /// Reads on from `offset`. The committed offset does not move until a commit.
-    pub fn seek(&mut self, partition: &TopicPartition, offset: Offset) -> Result<(), ClientError> {
-        if offset.0 < 0 {
-            return Err(ClientError::IllegalArgument(
-                "seek offset must not be a negative number".into(),
-            ));
-        }
-        self.shared.lock().subscription.seek(partition, offset)
-    }
-
-    /// Reads on from the first record, found out when next polled. All assigned partitions if none is
-    /// given.
-    pub fn seek_to_beginning(&mut self, partitions: &[TopicPartition]) -> Result<(), ClientError> {
-        self.request_resets(partitions, ResetStrategy::Earliest)
-    }
-
-    /// Reads on behind the last record, found out when next polled. All assigned partitions if none is
-    /// given.
-    pub fn seek_to_end(&mut self, partitions: &[TopicPartition]) -> Result<(), ClientError> {
-        self.request_resets(partitions, ResetStrategy::Latest)
-    }
-
-    fn request_resets(
-        &mut self,
-        partitions: &[TopicPartition],
-        strategy: ResetStrategy,
-    ) -> Result<(), ClientError> {
-        let mut core = self.shared.lock();
-        let all = if partitions.is_empty() { core.subscription.assignment() } else { Vec::new() };
-        for partition in partitions.iter().chain(&all) {
-            core.subscription.request_reset(partition, strategy)?;
-        }
-        Ok(())
-    }
-
-    /// Returns nothing from these partitions until resumed; what was fetched is kept.
-    pub fn pause(&mut self, partitions: &[TopicPartition]) -> Result<(), ClientError> {
-        let mut core = self.shared.lock();
-        partitions.iter().try_for_each(|partition| core.subscription.pause(partition))
-    }
-
-    pub fn resume(&mut self, partitions: &[TopicPartition]) -> Result<(), ClientError> {
-        let mut core = self.shared.lock();
-        partitions.iter().try_for_each(|partition| core.subscription.resume(partition))
-    }
-
-    pub fn paused(&self) -> Vec<TopicPartition> {
-        self.shared.lock().subscription.paused()
-    }
-
-    /// The partitions this consumer has, sorted. Empty before the first polls of a subscription.
-    pub fn assignment(&self) -> Vec<TopicPartition> {
-        self.shared.lock().subscription.assignment()
-    }
-
-    /// Records between the position and the last known high watermark.
-    pub fn lag(&self, partition: &TopicPartition) -> Option<i64> {
-        self.shared.lock().subscription.lag(partition)
-    }
-
-    /// The member's id and generation; `None` outside of a group. The id is empty and the generation -1
-    /// before the first join.
-    pub fn membership(&self) -> Option<(MemberId, GenerationId)> {
-        let core = self.shared.lock();
-        let generation = &core.group.as_ref()?.generation;
-        Some((generation.member.clone(), generation.id))
-    }
-
-    /// From here on a commit without offsets, automatic or not, covers what [`Consumer::mark_consumed`]
-    /// names instead of all that polls returned. Clients whose iterator hands out single records behave
-    /// so (kafka-python).
-    pub fn consume_by_record(&mut self) {
-        self.shared.lock().commits.by_record = true;
-    }
-
-    /// The application has taken the record before `next`; see [`Consumer::consume_by_record`].
-    pub fn mark_consumed(&mut self, partition: &TopicPartition, next: Offset) {
-        self.shared.lock().subscription.set_consumed(partition, next);
     }
 
     /// Commits what polls returned (with auto-commit, also after a failure of the application's), waits
@@ -637,79 +447,7 @@ impl Drop for Consumer {
     }
 }
 
-/// The consumer's one task: network, heartbeats and what waits for the coordinator.
-struct ConsumerTask {
-    shared: Arc<Shared>,
-    timer: LazyTimer,
-}
-
-impl ConsumerTask {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut core = self.shared.lock();
-        if !core.task.will_wake(cx.waker()) {
-            core.task = cx.waker().clone();
-        }
-        loop {
-            if core.lifecycle == Lifecycle::Closed {
-                return Poll::Ready(());
-            }
-            let now = self.shared.clock.now();
-            let deadline = core.turn(cx, now);
-            if self.timer.poll_until(cx, deadline).is_pending() {
-                return Poll::Pending;
-            }
-        }
-    }
-}
-
-fn new_group(
-    id: &str,
-    config: &ConsumerConfig,
-    retry: &Backoff,
-    now: Instant,
-) -> Result<Group, ClientError> {
-    if config.heartbeat_interval >= config.session_timeout {
-        return Err(ClientError::IllegalArgument(
-            "heartbeat.interval.ms must be lower than session.timeout.ms".into(),
-        ));
-    }
-    let assignors: Vec<Assignor> =
-        config.assignors.iter().filter_map(|kind| Assignor::from_config(*kind)).collect();
-    if assignors.is_empty() {
-        return Err(ClientError::IllegalArgument(
-            "no strategy of partition.assignment.strategy is modelled".into(),
-        ));
-    }
-    let heartbeat = HeartbeatConfig {
-        session_timeout: config.session_timeout,
-        interval: config.heartbeat_interval,
-        max_poll_interval: config.max_poll_interval,
-        retry: retry.clone(),
-    };
-    let heartbeat = Heartbeat::new(heartbeat, now);
-    Ok(Group::new(GroupId::from(id), config.group_instance_id.clone(), assignors, heartbeat))
-}
-
-fn cluster_config(config: &ConsumerConfig, retry: &Backoff) -> ClusterConfig {
-    ClusterConfig {
-        network: NetworkConfig {
-            client_id: config.client_id.clone(),
-            reconnect: Backoff::new(config.reconnect_backoff, config.reconnect_backoff_max),
-            setup_timeout: config.socket_connection_setup_timeout,
-            request_timeout: config.request_timeout,
-            max_in_flight: MAX_IN_FLIGHT,
-        },
-        wanted: WantedTopics::Named(BTreeSet::new()),
-        auto_create: match config.allow_auto_create_topics {
-            true => AutoCreate::Allowed,
-            false => AutoCreate::Refused,
-        },
-        metadata_max_age: config.metadata_max_age,
-        retry: retry.clone(),
-    }
-}
-
-fn timed_out(what: &str) -> ClientError {
+pub(super) fn timed_out(what: &str) -> ClientError {
     ClientError::Timeout(format!("default.api.timeout.ms expired before {what} succeeded"))
 }
 

@@ -1,8 +1,8 @@
 //! The consumer: groups, positions, fetching and commits (`ClassicKafkaConsumer` and its internals).
 //!
 //! [`Consumer`] holds a `Core` together with one background task. The core's methods are spread over
-//! files by theme (`coordinator`, `rebalance`, `commits`, `positions`) and never wait; `api` turns them
-//! into calls that do.
+//! files by theme (`coordinator`, `rebalance`, `commits`, `positions`) and never wait; `api` and `questions` turn
+//! them into calls that do.
 
 mod api;
 mod assignor;
@@ -15,9 +15,11 @@ mod heartbeat;
 mod listener;
 mod positions;
 mod protocol;
+mod questions;
 mod rebalance;
 mod record;
 mod subscription;
+mod task;
 
 pub use api::{CommitHandle, Consumer, ListenerFuture, WakeupHandle};
 pub use assignor::{Assignment, Assignor, MemberSubscription};
