@@ -1,11 +1,26 @@
 //! Judging: reads a history and says which guarantees held, with evidence.
 //!
 //! A checker shares no code with what it judges and sees nothing but the history. Every checker is linear
-//! in the history's length, has been seen red on a hand-written history, and answers *unknown* rather
-//! than *holds* when there was nothing to judge.
+//! in the history's length (lookups aside), has been seen red on a hand-written history, and answers
+//! *unknown* rather than *holds* when there was nothing to judge.
 
+mod agreement;
+mod commits;
+mod coverage;
+mod delivery;
+mod effects;
+mod facts;
+mod index;
 mod judge;
+mod liveness;
+mod order;
+mod owners;
+mod polls;
+mod processing;
+mod survival;
 mod verdict;
 
-pub use judge::{Judgement, judge};
+pub use coverage::{Reached, reached};
+pub use index::Index;
+pub use judge::{Judgement, check, judge};
 pub use verdict::{Evidence, Verdict, Violation};

@@ -44,3 +44,68 @@ pub struct Evidence {
     pub event: EventId,
     pub says: Arc<str>,
 }
+
+impl Evidence {
+    pub(super) fn new(event: EventId, says: impl Into<Arc<str>>) -> Self {
+        Evidence { event, says: says.into() }
+    }
+}
+
+impl Verdict {
+    /// The verdict of a checker that looked at `examined` things and found these breaches.
+    pub(super) fn of(examined: u64, violations: Vec<Violation>, nothing: &str) -> Self {
+        if !violations.is_empty() {
+            Verdict::Violated { violations }
+        } else if examined == 0 {
+            Verdict::Unknown { reason: nothing.into() }
+        } else {
+            Verdict::Holds { examined }
+        }
+    }
+
+    pub(super) fn unknown(reason: impl Into<Arc<str>>) -> Self {
+        Verdict::Unknown { reason: reason.into() }
+    }
+
+    /// Both must hold.
+    pub(super) fn and(self, other: Verdict) -> Self {
+        match (self, other) {
+            (Verdict::Violated { violations: mut a }, Verdict::Violated { violations: b }) => {
+                a.extend(b);
+                Verdict::Violated { violations: a }
+            }
+            (violated @ Verdict::Violated { .. }, _) | (_, violated @ Verdict::Violated { .. }) => {
+                violated
+            }
+            (unknown @ Verdict::Unknown { .. }, _) | (_, unknown @ Verdict::Unknown { .. }) => {
+                unknown
+            }
+            (Verdict::Holds { examined: a }, Verdict::Holds { examined: b }) => {
+                Verdict::Holds { examined: a.max(b) }
+            }
+        }
+    }
+}
+
+/// `orders-0@2`, the way records are named in sentences.
+pub(super) fn at(
+    partition: &crate::kafka::types::TopicPartition,
+    offset: crate::kafka::types::Offset,
+) -> RecordAt {
+    RecordAt { partition: partition.clone(), offset }
+}
+
+/// Offsets as people write them: `2..4`, `0, 2..3`.
+pub(super) fn ranges(offsets: impl IntoIterator<Item = i64>) -> String {
+    let mut ranges: Vec<(i64, i64)> = Vec::new();
+    for offset in offsets {
+        match ranges.last_mut() {
+            Some((_, last)) if *last + 1 == offset => *last = offset,
+            _ => ranges.push((offset, offset)),
+        }
+    }
+    let text = |(first, last): &(i64, i64)| {
+        if first == last { first.to_string() } else { format!("{first}..{last}") }
+    };
+    ranges.iter().map(text).collect::<Vec<_>>().join(", ")
+}

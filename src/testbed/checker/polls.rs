@@ -1,0 +1,156 @@
+//! What single consumers see: offsets that rise, and nothing passed over.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    index::Index,
+    verdict::{Evidence, Verdict, Violation, at, ranges},
+};
+use crate::{
+    kafka::types::{Offset, TopicPartition},
+    testbed::{
+        history::{Event, EventId, EventKind, NodeName},
+        plan::Cause,
+    },
+};
+
+/// Where each consumer stands in each of its partitions: the offset it must not fall below, and since when.
+#[derive(Default)]
+struct Cursors<'a>(BTreeMap<(&'a NodeName, &'a TopicPartition), (Offset, EventId)>);
+
+impl<'a> Cursors<'a> {
+    /// Follows what sets or ends positions; deliveries are the caller's.
+    fn follow(&mut self, event: &'a Event) {
+        match &event.kind {
+            EventKind::PositionSet { partition, offset, .. } => {
+                self.0.insert((&event.node, partition), (*offset, event.id));
+            }
+            EventKind::Revoked { partitions } | EventKind::Lost { partitions } => {
+                for partition in partitions {
+                    self.0.remove(&(&event.node, partition));
+                }
+            }
+            EventKind::MachineStopped { .. } => {
+                self.0.retain(|(node, _), _| *node != &event.node);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Between assignments and seeks the offsets a consumer sees rise.
+pub(super) fn rise(index: &Index<'_>, group: &str) -> Verdict {
+    walk(index, group, |cursor, partition, offset, event, since| {
+        (offset < cursor).then(|| Violation {
+            anomaly: "nonmonotonic-poll".into(),
+            what: format!("{} saw {partition}@{offset} after {}", event.node, cursor + -1).into(),
+            records: vec![at(partition, offset)],
+            cause: Cause::Unexplained,
+            why: vec![
+                Evidence::new(since, format!("{} stood at {cursor} of {partition}", event.node)),
+                Evidence::new(event.id, format!("{} was given {offset}", event.node)),
+            ],
+        })
+    })
+}
+
+/// A group passes over no record: within a consumer's reading by a gap, and between readings by a reset to
+/// the end. A seek is the application's own will.
+pub(super) fn none_skipped(index: &Index<'_>, group: &str) -> Verdict {
+    if let Some(reason) = index.no_end() {
+        return Verdict::Unknown { reason };
+    }
+    let gaps = walk(index, group, |cursor, partition, offset, event, since| {
+        let log = index.logs.get(partition)?;
+        let passed: Vec<_> =
+            log.between(cursor, offset).iter().map(|record| record.offset).collect();
+        (offset > cursor && !passed.is_empty()).then(|| {
+            let offsets = ranges(passed.iter().map(|offset| offset.0));
+            Violation {
+                anomaly: "poll-skip".into(),
+                what: format!("{} passed over {partition}@{offsets}", event.node).into(),
+                records: passed.iter().map(|offset| at(partition, *offset)).collect(),
+                cause: Cause::Unexplained,
+                why: vec![
+                    Evidence::new(
+                        since,
+                        format!("{} stood at {cursor} of {partition}", event.node),
+                    ),
+                    Evidence::new(event.id, format!("{} was given {offset} next", event.node)),
+                ],
+            }
+        })
+    });
+    let resets = resets(index, group);
+    match (gaps, resets.is_empty()) {
+        (gaps, true) => gaps,
+        (gaps, false) => Verdict::Violated { violations: resets }.and(match gaps {
+            // Nothing delivered is no excuse for what was passed over.
+            Verdict::Unknown { .. } => Verdict::Holds { examined: 1 },
+            gaps => gaps,
+        }),
+    }
+}
+
+/// Records that lay in the log when a member began behind them, and that the group never got.
+fn resets(index: &Index<'_>, group: &str) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    for ((_, partition), events) in index.positions.iter().filter(|((name, _), _)| *name == group) {
+        let Some(log) = index.logs.get(partition) else { continue };
+        let mut told = BTreeSet::new();
+        for event in events {
+            let EventKind::PositionSet { offset, why, .. } = &event.kind else { continue };
+            if &**why != "reset-to-latest" {
+                continue;
+            }
+            let delivered = |offset| index.ledgers.entry(group, partition, offset).is_some();
+            let passed = log.between(log.start, *offset).iter().map(|record| record.offset);
+            let passed: Vec<_> =
+                passed.filter(|offset| !delivered(*offset) && told.insert(*offset)).collect();
+            if passed.is_empty() {
+                continue;
+            }
+            let offsets = ranges(passed.iter().map(|offset| offset.0));
+            let says = format!("{} began {partition} at its end, {offset}", event.node);
+            violations.push(Violation {
+                anomaly: "poll-skip".into(),
+                what: format!("{group} passed over {partition}@{offsets}").into(),
+                records: passed.iter().map(|offset| at(partition, *offset)).collect(),
+                cause: Cause::ResetToLatest,
+                why: vec![
+                    Evidence::new(event.id, says),
+                    Evidence::new(log.event, format!("the log holds {partition}@{offsets}")),
+                ],
+            });
+        }
+    }
+    violations
+}
+
+/// Shows every delivery with where its consumer stood; the judge returns a violation or nothing.
+fn walk<'a>(
+    index: &'a Index<'a>,
+    group: &str,
+    judge: impl Fn(Offset, &'a TopicPartition, Offset, &'a Event, EventId) -> Option<Violation>,
+) -> Verdict {
+    let mut examined = 0;
+    let mut violations = Vec::new();
+    let mut cursors = Cursors::default();
+    for event in &index.history.events {
+        if index.group_of(&event.node) != Some(group) {
+            continue;
+        }
+        cursors.follow(event);
+        let EventKind::Polled { records } = &event.kind else { continue };
+        for record in records {
+            examined += 1;
+            let next = (record.offset + 1, event.id);
+            let key = (&event.node, &record.partition);
+            let stood = cursors.0.insert(key, next);
+            if let Some((cursor, since)) = stood {
+                violations.extend(judge(cursor, &record.partition, record.offset, event, since));
+            }
+        }
+    }
+    Verdict::of(examined, violations, "no record was delivered")
+}
