@@ -4,6 +4,7 @@
 //! or to give an error: what a real broker does only in rare moments.
 
 mod broker;
+mod cluster;
 mod consume;
 mod groups;
 mod produce;
