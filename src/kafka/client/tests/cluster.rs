@@ -185,9 +185,9 @@ fn topics_are_created_once_and_described() {
             replication_factor: 1,
             settings: BTreeMap::new(),
         };
-        let created = admin.create_topics(&[topic.clone()]).await.unwrap();
+        let created = admin.create_topics(std::slice::from_ref(&topic)).await.unwrap();
         assert_eq!(created[&topic.name], Ok(()));
-        let again = admin.create_topics(&[topic.clone()]).await.unwrap();
+        let again = admin.create_topics(std::slice::from_ref(&topic)).await.unwrap();
         let exists = again[&topic.name].clone().unwrap_err();
         assert_eq!(exists.exception_name(), "TopicExistsException");
         assert!(matches!(exists, ClientError::Broker(_)));
