@@ -323,7 +323,7 @@ pub(super) const ROWS: &[Row] = &[
         "4096",
         "Bytes of text a commit may carry per partition.",
     ),
-    other(
+    modelled(
         SIDE,
         "offsets.commit.timeout.ms",
         Kind::Int { min: 1, max: INT_MAX },
@@ -337,14 +337,14 @@ pub(super) const ROWS: &[Row] = &[
         "5242880",
         "Bytes read at once when a coordinator loads its partition.",
     ),
-    other(
+    modelled(
         SIDE,
         "offsets.retention.check.interval.ms",
         Kind::Long { min: 1, max: i64::MAX },
         "600000",
         "How often offsets of empty groups are looked at.",
     ),
-    other(
+    modelled(
         SIDE,
         "offsets.retention.minutes",
         Kind::Int { min: 1, max: INT_MAX },

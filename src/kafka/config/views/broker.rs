@@ -16,6 +16,10 @@ pub struct BrokerConfig {
     pub offsets_topic_segment_bytes: u32,
     pub offsets_load_buffer_bytes: usize,
     pub offset_metadata_max_bytes: usize,
+    /// How long a coordinator waits for its own records to be committed.
+    pub offsets_commit_timeout: Duration,
+    pub offsets_retention: Duration,
+    pub offsets_retention_check_interval: Duration,
     pub group_min_session_timeout: Duration,
     pub group_max_session_timeout: Duration,
     pub group_initial_rebalance_delay: Duration,
@@ -64,6 +68,10 @@ impl BrokerConfig {
             offsets_topic_segment_bytes: int("offsets.topic.segment.bytes") as u32,
             offsets_load_buffer_bytes: bytes("offsets.load.buffer.size"),
             offset_metadata_max_bytes: bytes("offset.metadata.max.bytes"),
+            offsets_commit_timeout: settings.millis("offsets.commit.timeout.ms"),
+            offsets_retention: Duration::from_secs(bytes("offsets.retention.minutes") as u64 * 60),
+            offsets_retention_check_interval: settings
+                .millis("offsets.retention.check.interval.ms"),
             group_min_session_timeout: settings.millis(min),
             group_max_session_timeout: settings.millis(max),
             group_initial_rebalance_delay: settings.millis("group.initial.rebalance.delay.ms"),
