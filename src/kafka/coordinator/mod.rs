@@ -1,10 +1,10 @@
 //! Coordinators: the state machines that keep their state in an internal topic.
 //!
 //! [`group`] is the classic group coordinator; [`records`] is the format of what it writes into
-//! `__consumer_offsets`; [`placement`] says which partition of that topic a group belongs to.
+//! `__consumer_offsets`.
 
 pub mod group;
-pub mod placement;
 pub mod records;
 
-pub use placement::OFFSETS_TOPIC;
+/// `Topic.GROUP_METADATA_TOPIC_NAME`.
+pub const OFFSETS_TOPIC: &str = "__consumer_offsets";

@@ -77,6 +77,7 @@ pub enum GroupEvent {
     AssignmentSet {
         group: GroupId,
         generation: GenerationId,
+        members: Vec<Participant>,
         owners: Vec<(TopicPartition, Participant)>,
     },
     OffsetsCommitted {

@@ -9,7 +9,7 @@ use kafka_protocol::{
 };
 
 use super::{
-    Effect, GroupCoordinator, GroupEvent, GroupResponse, GroupState, Now, Request,
+    Effect, GroupCoordinator, GroupEvent, GroupResponse, GroupState, Now, Participant, Request,
     subscription::assigned_partitions,
     turn::{Due, Turn},
     writes::Write,
@@ -17,7 +17,7 @@ use super::{
 use crate::kafka::{
     coordinator::records::Record,
     protocol::ResponseError,
-    types::{GenerationId, MemberId},
+    types::{GenerationId, MemberId, TopicPartition},
 };
 
 impl GroupCoordinator {
@@ -149,7 +149,7 @@ impl Turn<'_> {
         });
     }
 
-    fn owners(&self) -> Vec<(crate::kafka::types::TopicPartition, super::Participant)> {
+    fn owners(&self) -> Vec<(TopicPartition, Participant)> {
         let members = self.group.members.values();
         members
             .flat_map(|member| {
