@@ -145,6 +145,7 @@ impl Turn<'_> {
         self.observe(GroupEvent::AssignmentSet {
             group: self.group.id.clone(),
             generation,
+            members: self.group.participants(),
             owners,
         });
     }
