@@ -12,4 +12,5 @@ pub mod nemesis;
 pub mod plan;
 pub mod report;
 pub mod runner;
+pub mod scenario;
 pub mod workload;

@@ -16,6 +16,9 @@ pub enum ConfigError {
     Invalid { name: String, value: String, reason: String },
     #[error("{reason}")]
     Conflict { names: Vec<&'static str>, reason: String },
+    /// Kafka would take it; this build does not do it.
+    #[error("{reason}")]
+    NotModelled { names: Vec<&'static str>, reason: String },
 }
 
 /// Checked values of one side; what is absent has its default.

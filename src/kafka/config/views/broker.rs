@@ -53,7 +53,7 @@ impl BrokerConfig {
         }
         let topic_defaults = TopicConfig::of_broker(settings);
         if topic_defaults.compression != "producer" {
-            return Err(vec![ConfigError::Conflict {
+            return Err(vec![ConfigError::NotModelled {
                 names: vec!["compression.type"],
                 reason: "the broker stores batches as the producer made them: only `producer` is modelled"
                     .into(),

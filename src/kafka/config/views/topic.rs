@@ -78,7 +78,7 @@ impl TopicConfig {
             config.take(topic, name);
         }
         if topic.is_set("compression.type") && config.compression != "producer" {
-            return Err(vec![ConfigError::Conflict {
+            return Err(vec![ConfigError::NotModelled {
                 names: vec!["compression.type"],
                 reason: "the broker stores batches as the producer made them: only `producer` is modelled"
                     .into(),

@@ -1,0 +1,171 @@
+//! Texts that refer to something else in the file: actors, machines, links, partitions, records, steps.
+
+use super::{
+    names::{Names, Subject, partition},
+    section::{Findings, RECORD, parsed, text},
+};
+use crate::testbed::{
+    plan::{Link, NodeRef, RecordAt},
+    scenario::{
+        problem::{Place, Problem},
+        tree::Node,
+        words::nearest,
+    },
+};
+
+/// Resolves references against the file's names.
+pub(super) struct References<'n> {
+    pub names: &'n Names,
+}
+
+impl References<'_> {
+    /// A name that must stand for one of these kinds.
+    pub(super) fn subject(
+        &self,
+        node: &Node,
+        allowed: &[Subject],
+        found: &mut Findings,
+    ) -> Option<(String, Option<Subject>)> {
+        let name = text(node, found)?;
+        let subject = self.check(name, node.place, allowed, found);
+        Some((name.to_owned(), subject))
+    }
+
+    /// Notes a problem unless the name stands for one of these kinds.
+    pub(super) fn check(
+        &self,
+        name: &str,
+        place: Place,
+        allowed: &[Subject],
+        found: &mut Findings,
+    ) -> Option<Subject> {
+        match self.names.subject(name) {
+            Some(subject) if allowed.contains(&subject) => Some(subject),
+            Some(subject) => {
+                let message = format!("`{name}` is {}", subject.word());
+                let members =
+                    self.names.groups.get(name).filter(|_| allowed.contains(&Subject::Member));
+                let help = match members {
+                    Some(members) if !members.is_empty() => {
+                        format!("name a member: {}", members.join(", "))
+                    }
+                    _ => format!("expected {}", words(allowed)),
+                };
+                found.add(Problem::new(place, message).help(help));
+                None
+            }
+            None => {
+                found.add(self.unknown(name, place, allowed));
+                None
+            }
+        }
+    }
+
+    fn unknown(&self, name: &str, place: Place, allowed: &[Subject]) -> Problem {
+        let Some(beyond) = partition(name).filter(|_| allowed.contains(&Subject::Partition)) else {
+            return self.nobody(name, place, allowed);
+        };
+        let topic = beyond.topic.as_str();
+        match self.names.topics.get(topic) {
+            None => self.nobody(name, place, allowed),
+            Some(count) => {
+                let count = count.unwrap_or(1);
+                let message = format!("`{topic}` has no partition {}", beyond.partition);
+                let last = (count - 1).max(0);
+                Problem::new(place, message).help(format!("its partitions are 0 to {last}"))
+            }
+        }
+    }
+
+    fn nobody(&self, name: &str, place: Place, allowed: &[Subject]) -> Problem {
+        let all = self.names.all(allowed);
+        let help = match nearest(name, all.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if all.is_empty() => {
+                format!("the file has nothing of that kind: expected {}", words(allowed))
+            }
+            None if all.len() <= 12 => format!("there are: {}", all.join(", ")),
+            None => format!("expected {}", words(allowed)),
+        };
+        Problem::new(place, format!("there is no `{name}`")).help(help)
+    }
+
+    /// A machine by its name or role.
+    pub(super) fn node(&self, node: &Node, found: &mut Findings) -> Option<NodeRef> {
+        let name = text(node, found)?;
+        self.node_ref(name, node.place, found)
+    }
+
+    fn node_ref(&self, name: &str, place: Place, found: &mut Findings) -> Option<NodeRef> {
+        const MACHINES: &[Subject] =
+            &[Subject::Broker, Subject::Producer, Subject::Member, Subject::Reader];
+        if name == "controller" && self.names.subject(name).is_none() {
+            return Some(NodeRef::Controller);
+        }
+        if let Some(of) = name.strip_prefix("leader:") {
+            self.check(of, place, &[Subject::Partition], found);
+            return partition(of).map(NodeRef::Leader);
+        }
+        if let Some(group) = name.strip_prefix("coordinator:") {
+            self.check(group, place, &[Subject::Group], found);
+            return Some(NodeRef::Coordinator(group.to_owned()));
+        }
+        self.check(name, place, MACHINES, found);
+        Some(NodeRef::Name(name.to_owned()))
+    }
+
+    /// `b1 -> b2`, `b1 <-> b2`.
+    pub(super) fn link(&self, node: &Node, found: &mut Findings) -> Option<Link> {
+        let written = text(node, found)?;
+        let two = |arrow| written.split_once(arrow);
+        let (from, to, both_ways) = match (two("<->"), two("->")) {
+            (Some((from, to)), _) => (from, to, true),
+            (None, Some((from, to))) => (from, to, false),
+            (None, None) => {
+                let message = format!("`{written}` is not a link");
+                found.add(
+                    Problem::new(node.place, message)
+                        .help("write it like \"b1 -> b2\" or \"shop <-> b1\""),
+                );
+                return None;
+            }
+        };
+        let from = self.node_ref(from.trim(), node.place, found);
+        let to = self.node_ref(to.trim(), node.place, found);
+        let link = Link { from: from?, to: to?, both_ways };
+        if link.from == link.to {
+            found.add(Problem::new(node.place, "a machine has no link to itself"));
+        }
+        Some(link)
+    }
+
+    /// A record of an existing partition.
+    pub(super) fn record(&self, node: &Node, found: &mut Findings) -> Option<RecordAt> {
+        let record: RecordAt = parsed(node, &RECORD, found)?;
+        self.check(&record.partition.to_string(), node.place, &[Subject::Partition], found);
+        if record.offset.0 < 0 {
+            found.add(Problem::new(node.place, "offsets begin at 0"));
+        }
+        Some(record)
+    }
+
+    pub(super) fn step(&self, node: &Node, found: &mut Findings) -> Option<String> {
+        let id = text(node, found)?;
+        if !self.names.steps.contains(id) {
+            let near = nearest(id, self.names.steps.iter().map(String::as_str));
+            let help = near.map(|near| format!("did you mean `{near}`?"));
+            found.add(Problem::new(node.place, format!("no step has id `{id}`")).maybe_help(help));
+        }
+        Some(id.to_owned())
+    }
+}
+
+/// `a topic or a partition`.
+fn words(kinds: &[Subject]) -> String {
+    let words: Vec<_> = kinds.iter().map(|kind| kind.word()).collect();
+    match words.split_last() {
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        None => String::new(),
+    }
+}

@@ -1,0 +1,138 @@
+//! What a correct file means.
+
+use std::time::Duration;
+
+use super::{GOOD, load};
+use crate::testbed::{
+    plan::{
+        Action, Comparison, End, EventName, Expectation, Links, LoopStep, NodeRef, SeekTo, Span,
+        SpanShape, Start, Tolerance, Trigger,
+    },
+    scenario::Scenario,
+};
+
+const LESSONS: &[(&str, &str)] = &[
+    ("01", include_str!("../../../../scenarios/lessons/01-a-topic-is-a-few-logs.scenario.toml")),
+    ("07", include_str!("../../../../scenarios/lessons/07-where-does-a-group-start.scenario.toml")),
+    (
+        "08",
+        include_str!("../../../../scenarios/lessons/08-groups-share-groups-repeat.scenario.toml"),
+    ),
+    ("12", include_str!("../../../../scenarios/lessons/12-commit-before-processing.scenario.toml")),
+    ("13", include_str!("../../../../scenarios/lessons/13-process-first-then-crash.scenario.toml")),
+    (
+        "23",
+        include_str!(
+            "../../../../scenarios/lessons/23-a-retry-doubles-a-retry-overtakes.scenario.toml"
+        ),
+    ),
+];
+
+#[test]
+fn every_lesson_loads() {
+    for (name, text) in LESSONS {
+        let scenario = load(text).unwrap_or_else(|problems| panic!("{name}\n{problems}"));
+        assert!(!scenario.plan.expectations.is_empty());
+        assert_eq!(scenario.seeds, 1..=200, "{name}");
+    }
+}
+
+#[test]
+fn a_file_says_everything_about_its_plan() {
+    let scenario = load(GOOD).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(scenario.summary.as_deref(), Some("Two lines\nof it."));
+    assert_eq!(scenario.predict.as_ref().unwrap().answer, 1);
+    assert_eq!(scenario.seeds, 1..=20);
+    let plan = &scenario.plan;
+    assert_eq!((plan.run.seed, plan.run.end), (7, End::At(Span::from_millis(90_000))));
+    assert_eq!(plan.network.latency.shape, SpanShape::Exponential);
+    assert_eq!(plan.cluster.config["num.io.threads"], "2");
+    assert_eq!(plan.topics["orders"].config["segment.bytes"], "4096");
+    assert_eq!(plan.topics["audit.log"].partitions, 2);
+    assert_eq!(plan.topics.keys().collect::<Vec<_>>(), ["orders", "audit.log"]);
+    assert_eq!(plan.producers["shop"].config["acks"], "1");
+    assert_eq!(plan.producers["shop"].every.max.0, Duration::from_millis(3));
+    assert_eq!(plan.producers["late"].start, Start::ByStep);
+    let billing = &plan.groups["billing"];
+    assert_eq!(billing.members, ["billing/left", "billing/right"]);
+    assert_eq!(billing.config["partition.assignment.strategy"], "range,roundrobin");
+    let start = Start::When { event: EventName::Acked, of: "shop".into(), count: 3 };
+    assert_eq!(billing.start, start);
+    assert_eq!(plan.groups["audit"].members, ["audit/1"]);
+    let seek: Vec<_> = plan.readers["look"].seek.values().copied().collect();
+    assert_eq!(seek, [SeekTo::Offset(5), SeekTo::End]);
+}
+
+#[test]
+fn steps_and_expectations_are_read_whole() {
+    let plan = load(GOOD).unwrap().plan;
+    let trigger = |index: usize| plan.steps[index].trigger.clone();
+    assert_eq!(trigger(0), Trigger::At(Span::from_millis(1500)));
+    assert!(
+        matches!(&plan.steps[0].action, Action::PowerLoss { node: NodeRef::Leader(of) } if of.to_string() == "orders-0")
+    );
+    assert_eq!(trigger(1), Trigger::After { step: "kill".into(), wait: Span::from_millis(2000) });
+    assert!(
+        matches!(trigger(2), Trigger::When { count: 2, after: Some(after), .. } if after == "kill")
+    );
+    assert!(
+        matches!(&plan.steps[2].action, Action::Delay { links: Links::Some(links), .. } if links.len() == 2)
+    );
+    assert!(matches!(&plan.steps[3].action, Action::Sever { links: Links::All, .. }));
+    assert!(matches!(&plan.steps[4].action, Action::Hold { links: Links::Of(_), lasts: None }));
+    assert!(matches!(&plan.steps[5].action, Action::Skew { by_ms: -90_000, .. }));
+    assert!(matches!(
+        &plan.expectations[0],
+        Expectation::Guarantee { over: Tolerance::Rate(share), count: Some(Comparison::AtLeast(1)), .. }
+            if *share == 0.25
+    ));
+    assert!(matches!(&plan.expectations[2], Expectation::Fact { is: Comparison::Equal(0), .. }));
+}
+
+#[test]
+fn a_variant_lies_over_the_base() {
+    let scenario = load(GOOD).unwrap();
+    let variant = &scenario.variants[0];
+    assert_eq!(variant.id, "patient");
+    let (base, changed) = (&scenario.plan, &variant.plan);
+    assert_eq!(
+        changed.groups["billing"].app.steps,
+        [LoopStep::Poll, LoopStep::Process, LoopStep::Commit]
+    );
+    assert_eq!(changed.groups["billing"].config["max.poll.interval.ms"], "600000");
+    assert_eq!(changed.groups["billing"].config["enable.auto.commit"], "false");
+    assert_eq!(changed.run.end, End::Quiet);
+    assert_eq!(changed.steps.len(), base.steps.len() + 1);
+    assert_eq!(changed.expectations.len(), 1);
+}
+
+#[test]
+fn a_variant_without_expectations_keeps_those_of_the_base() {
+    let text = GOOD.split("[[variant.expect]]").next().unwrap();
+    let scenario = load(text).unwrap();
+    assert_eq!(scenario.variants[0].plan.expectations, scenario.plan.expectations);
+}
+
+#[test]
+fn the_command_line_has_the_last_word() {
+    let sets = [
+        "producers.shop.config.acks=all",
+        "run.end = \"10s\"",
+        "topics.\"audit.log\".config.segment.bytes=2048",
+    ]
+    .map(str::to_owned);
+    let scenario = Scenario::load("test", "test.toml", GOOD, &sets)
+        .unwrap_or_else(|problems| panic!("{problems}"));
+    for plan in [&scenario.plan, &scenario.variants[0].plan] {
+        assert_eq!(plan.producers["shop"].config["acks"], "all");
+        assert_eq!(plan.run.end, End::At(Span::from_millis(10_000)));
+        assert_eq!(plan.topics["audit.log"].config["segment.bytes"], "2048");
+    }
+}
+
+#[test]
+fn a_byte_order_mark_and_dos_line_ends_are_accepted() {
+    let dos = format!("\u{feff}{}", GOOD.replace('\n', "\r\n"));
+    assert_eq!(load(&dos).unwrap().plan, load(GOOD).unwrap().plan);
+    assert!(Scenario::load_bytes("test", "test.toml", dos.as_bytes(), &[]).is_ok());
+}

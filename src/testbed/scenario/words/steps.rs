@@ -1,0 +1,119 @@
+//! Words about what happens and what is done.
+
+use super::words;
+use crate::testbed::plan::EventName;
+
+/// The verb of a step, without its objects.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::testbed::scenario) enum Verb {
+    Crash,
+    PowerLoss,
+    Restart,
+    Pause,
+    Resume,
+    Stall,
+    Throw,
+    Start,
+    Stop,
+    Sever,
+    Hold,
+    Delay,
+    Reset,
+    Heal,
+    SlowDisk,
+    FullDisk,
+    LyingDisk,
+    WipeDisk,
+    HealDisk,
+    Skew,
+    CreateTopic,
+    Note,
+}
+
+words! {
+    EVENTS: EventName {
+        Sent "sent"
+            "A producer's send() was called."
+        Appended "appended"
+            "A leader appended a batch to a topic's partition."
+        Acked "acked"
+            "A producer learnt that its record is appended."
+        Failed "failed"
+            "A producer learnt that its send failed, or that it will never know."
+        Done "done"
+            "A producer has sent everything, knows every outcome and is closed."
+        Polled "polled"
+            "A consumer's poll() returned records."
+        Processing "processing"
+            "A handler has a record in hand."
+        Processed "processed"
+            "A handler finished a record."
+        Committed "committed"
+            "A consumer's commit was accepted."
+        CommitFailed "commit-failed"
+            "A consumer's commit failed."
+        Joined "joined"
+            "A member got its assignment in a new generation of its group."
+        Positioned "positioned"
+            "A consumer knows where it begins to read a partition."
+        Left "left"
+            "A member left its group by itself: closed, or max.poll.interval.ms passed."
+        Rebalanced "rebalanced"
+            "A group completed a rebalance: a new generation has its assignment."
+        Started "started"
+            "A machine's program is up."
+        Truncated "truncated"
+            "Recovery cut a torn tail off a log."
+        Error "error"
+            "An application's or client's call failed, or a handler did."
+    }
+}
+
+words! {
+    VERBS: Verb {
+        Crash "crash"
+            "Kills the process. The machine's page cache survives, so what was written is still there after a restart."
+        PowerLoss "power-loss"
+            "Takes the machine's power: pages that were not synced survive one by one or not, and may be torn."
+        Restart "restart"
+            "Starts the machine's program again."
+        Pause "pause"
+            "The whole process stands still, its own timers included, `for` a while or until `resume`."
+        Resume "resume"
+            "Ends a pause."
+        Stall "stall"
+            "A member's handler hangs `for` a while; the client's own tasks, such as heartbeats, go on."
+        Throw "throw"
+            "A member's handler fails on the record in hand; `app.on-error` says what its loop does then."
+        Start "start"
+            "Starts an actor, or one member of a group."
+        Stop "stop"
+            "Closes an actor in an orderly way."
+        Sever "sever"
+            "Nothing passes the links, and nobody is told, `for` a while or until `heal`."
+        Hold "hold"
+            "Packets wait on the links and arrive when the hold ends."
+        Delay "delay"
+            "Packets take longer, `by` so much."
+        Reset "reset"
+            "Open connections over the links break; both ends are told."
+        Heal "heal"
+            "Ends what sever, hold and delay did to the links."
+        SlowDisk "slow-disk"
+            "Syncs take longer, `by` so much."
+        FullDisk "full-disk"
+            "The disk has no space left."
+        LyingDisk "lying-disk"
+            "Syncs claim success and persist nothing."
+        WipeDisk "wipe-disk"
+            "The disk is emptied. The machine must be down."
+        HealDisk "heal-disk"
+            "Ends what slow-disk, full-disk and lying-disk did."
+        Skew "skew"
+            "Moves the machine's wall clock `by` so much; `-2s` goes back."
+        CreateTopic "create-topic"
+            "An operator creates a topic."
+        Note "note"
+            "Says something and does nothing."
+    }
+}
