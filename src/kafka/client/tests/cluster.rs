@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
-use super::{ms, text};
+use super::bench::{ms, text};
 use crate::{
     env::{Address, Env},
     kafka::{

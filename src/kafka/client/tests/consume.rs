@@ -1,6 +1,9 @@
 //! Reading: positions, resets, commits and auto-commit, without a rebalance in between.
 
-use super::{Bench, broker::Script, ms, record, text, tp, with_broker};
+use super::{
+    bench::{Bench, ms, record, text, tp, with_broker},
+    broker::Script,
+};
 use crate::kafka::{
     client::{ClientError, ClientEvent, Consumer},
     types::{Offset, TopicName},

@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::{Bench, broker::Script, ms, record, tp, with_broker};
+use super::{
+    bench::{Bench, ms, record, tp, with_broker},
+    broker::Script,
+};
 use crate::kafka::{
     client::{ClientError, ClientEvent, Consumer, LeaveCause, ListenerFuture, RebalanceListener},
     types::{TopicName, TopicPartition},

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use kafka_protocol::ResponseError;
 
 use super::{
+    bench::{ms, record, with_broker},
     broker::{Script, Trouble},
-    ms, record, with_broker,
 };
 use crate::kafka::client::{AttemptFailure, ClientError, ClientEvent, Fate};
 
