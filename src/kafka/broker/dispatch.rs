@@ -5,13 +5,16 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::{
     messages::ApiKey,
-    protocol::{Encodable, HeaderVersion, Request},
+    protocol::{Encodable, HeaderVersion, Request, StrBytes},
 };
 
 use super::{handlers, state::Broker};
 use crate::{
     env::Address,
-    kafka::protocol::message::{MessageError, RequestHead, decode_request, encode_response},
+    kafka::{
+        coordinator::group::Caller,
+        protocol::message::{MessageError, RequestHead, decode_request, encode_response},
+    },
 };
 
 /// Why a connection is closed instead of answered.
@@ -41,8 +44,13 @@ impl Call<'_> {
         self.head.version
     }
 
-    pub fn client_id(&self) -> &str {
-        self.head.client_id.as_deref().unwrap_or_default()
+    /// Who asks, as the group coordinator wants to know.
+    pub fn caller(&self) -> Caller {
+        Caller {
+            client_id: self.head.client_id.clone().unwrap_or_default(),
+            client_host: StrBytes::from_string(format!("/{}", self.peer.host)),
+            api_version: self.head.version,
+        }
     }
 
     pub fn request<R: Request>(&self) -> Result<R, Close> {
@@ -76,6 +84,12 @@ pub(super) async fn handle(broker: &Arc<Broker>, peer: &Address, frame: Bytes) -
         ApiKey::Fetch => handlers::fetch::handle(broker, &call).await,
         ApiKey::ListOffsets => handlers::list_offsets::handle(broker, &call),
         ApiKey::Metadata => handlers::metadata::handle(broker, &call),
+        ApiKey::OffsetCommit => handlers::offset_commit::handle(broker, &call).await,
+        ApiKey::OffsetFetch => handlers::offset_fetch::handle(broker, &call).await,
+        ApiKey::JoinGroup => handlers::join_group::handle(broker, &call).await,
+        ApiKey::Heartbeat => handlers::heartbeat::handle(broker, &call).await,
+        ApiKey::LeaveGroup => handlers::leave_group::handle(broker, &call).await,
+        ApiKey::SyncGroup => handlers::sync_group::handle(broker, &call).await,
         ApiKey::FindCoordinator => handlers::find_coordinator::handle(broker, &call),
         ApiKey::ApiVersions => handlers::api_versions::handle(&call),
         ApiKey::CreateTopics => handlers::create_topics::handle(broker, &call).await,

@@ -1,26 +1,99 @@
 //! The group coordinators of this broker: one per partition of `__consumer_offsets` it leads.
+//!
+//! A coordinator decides and never waits; this shell gives it requests and the time, and does what it
+//! says, in order. Appends go to the log while the coordinator is locked, so that the log has them in the
+//! order they were decided; syncing happens without the lock, and appends that are synced out of turn
+//! wait for those before them.
 
-use std::sync::Arc;
-
-use super::{controller::NewTopic, state::Broker};
-use crate::{
-    env::Env,
-    kafka::{config::BrokerConfig, coordinator::OFFSETS_TOPIC, types::BrokerId},
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
-pub(super) struct Groups {}
+use rand_chacha::ChaCha8Rng;
+use tokio::sync::oneshot;
+
+use super::{
+    controller::NewTopic,
+    node::draw_topic_id,
+    observer::Event,
+    partitions::Partition,
+    state::Broker,
+    ticker::{DeadlineKey, Due},
+};
+use crate::{
+    env::{Env, Instant},
+    kafka::{
+        config::BrokerConfig,
+        coordinator::{
+            OFFSETS_TOPIC,
+            group::{
+                AppendToken, Effect, GroupConfig, GroupCoordinator, GroupResponse, Now,
+                RequestToken,
+            },
+            records::Record,
+        },
+        log::{AppendInfo, AppendOrigin, MinOneMessage},
+        protocol::{
+            ResponseError,
+            batch::{BatchBuilder, BatchOptions, Batches, Compression},
+        },
+        types::{BrokerId, Offset, Timestamp, TopicPartition},
+    },
+};
+
+/// Bound of one batch of coordinator records; the topic's own limit judges it after that.
+const BATCH_LIMIT: usize = 1 << 20;
+
+pub(super) struct Groups {
+    config: GroupConfig,
+    load_bytes: usize,
+    shards: Mutex<BTreeMap<i32, Arc<Shard>>>,
+    tokens: AtomicU64,
+    member_ids: Mutex<ChaCha8Rng>,
+}
+
+/// One partition of the offsets topic and its coordinator.
+pub(super) struct Shard {
+    index: i32,
+    partition: Arc<Partition>,
+    state: Mutex<State>,
+}
+
+struct State {
+    coordinator: GroupCoordinator,
+    waiting: BTreeMap<RequestToken, oneshot::Sender<GroupResponse>>,
+    /// Appends whose outcome the coordinator has not heard, in order.
+    appends: VecDeque<(AppendToken, Option<Result<(), ResponseError>>)>,
+    armed: Option<(Instant, DeadlineKey)>,
+}
+
+/// An append that has to be synced before it counts.
+struct Unsettled {
+    append: AppendToken,
+    info: AppendInfo,
+}
 
 impl Groups {
-    pub fn new(_env: &Env, _config: &BrokerConfig) -> Self {
-        Groups {}
+    pub fn new(env: &Env, config: &BrokerConfig) -> Self {
+        Groups {
+            config: GroupConfig::from(config),
+            load_bytes: config.offsets_load_buffer_bytes,
+            shards: Mutex::default(),
+            tokens: AtomicU64::new(0),
+            member_ids: Mutex::new(env.rng.stream("member-ids")),
+        }
     }
 
     /// The broker that coordinates a group; `None` while the offsets topic is not there.
     pub fn coordinator_of(&self, broker: &Broker, group: &str) -> Option<BrokerId> {
         let image = broker.metadata.image();
         let topic = image.topic(OFFSETS_TOPIC)?;
-        let partition = partition_of(group, topic.partitions.len());
-        Some(topic.partitions.get(&partition)?.leader)
+        let count = i32::try_from(topic.partitions.len()).ok()?;
+        Some(topic.partitions.get(&partition_of(group, count))?.leader)
     }
 
     /// Has the controller make the offsets topic.
@@ -31,7 +104,7 @@ impl Groups {
             name: OFFSETS_TOPIC.into(),
             partitions: config.offsets_topic_partitions,
             replication_factor: config.offsets_topic_replication_factor,
-            assignments: Default::default(),
+            assignments: BTreeMap::new(),
             config: vec![
                 setting("cleanup.policy", "compact".into()),
                 setting("segment.bytes", config.offsets_topic_segment_bytes.to_string()),
@@ -39,29 +112,232 @@ impl Groups {
         });
     }
 
-    pub async fn handle_deadline(&self, _broker: &Arc<Broker>, _index: i32) {}
+    /// Random end of a member id that a coordinator may give out.
+    pub fn draw_member_id(&self) -> uuid::Uuid {
+        draw_topic_id(&mut *self.member_ids.lock().expect("no panic while it is locked"))
+    }
 
-    pub fn metadata_changed(&self, _broker: &Arc<Broker>) {}
+    fn shard(&self, broker: &Broker, group: &str) -> Option<Arc<Shard>> {
+        let image = broker.metadata.image();
+        let count = i32::try_from(image.topic(OFFSETS_TOPIC)?.partitions.len()).ok()?;
+        let shards = self.shards.lock().expect("no panic while the shards are locked");
+        shards.get(&partition_of(group, count)).cloned()
+    }
+
+    /// Puts a request to a group's coordinator and waits for its answer, however long that takes. `None`
+    /// if this broker does not coordinate the group.
+    pub async fn ask(
+        &self,
+        broker: &Arc<Broker>,
+        group: &str,
+        put: impl FnOnce(&mut GroupCoordinator, Now, RequestToken, &mut Vec<Effect>),
+    ) -> Option<GroupResponse> {
+        let shard = self.shard(broker, group)?;
+        let token = RequestToken(self.tokens.fetch_add(1, Ordering::Relaxed));
+        let (sender, receiver) = oneshot::channel();
+        shard
+            .turn(broker, |state, now, effects| {
+                state.waiting.insert(token, sender);
+                put(&mut state.coordinator, now, token, effects);
+            })
+            .await;
+        receiver.await.ok()
+    }
+
+    pub async fn handle_deadline(&self, broker: &Arc<Broker>, index: i32) {
+        let shard =
+            self.shards.lock().expect("no panic while the shards are locked").get(&index).cloned();
+        if let Some(shard) = shard {
+            shard
+                .turn(broker, |state, now, effects| {
+                    state.armed = None;
+                    state.coordinator.handle_deadline(now, effects);
+                })
+                .await;
+        }
+    }
+
+    /// Takes up the partitions of the offsets topic that this broker has come to lead. They are read in
+    /// full before anybody can ask, so no request meets a coordinator that is loading.
+    pub async fn metadata_changed(&self, broker: &Arc<Broker>) {
+        let image = broker.metadata.image();
+        let Some(topic) = image.topic(OFFSETS_TOPIC) else { return };
+        for index in topic.partitions.keys() {
+            let id = TopicPartition::new(OFFSETS_TOPIC, *index);
+            let Some(partition) = broker.partitions.get(&id) else { continue };
+            let known = self
+                .shards
+                .lock()
+                .expect("no panic while the shards are locked")
+                .contains_key(index);
+            if !known {
+                let shard = Arc::new(Shard::load(self, broker, *index, partition));
+                self.shards
+                    .lock()
+                    .expect("no panic while the shards are locked")
+                    .insert(*index, Arc::clone(&shard));
+                shard
+                    .turn(broker, |state, now, effects| state.coordinator.loaded(now, effects))
+                    .await;
+            }
+        }
+    }
 }
 
-/// `Utils.abs(groupId.hashCode()) % partitions`.
-fn partition_of(group: &str, partitions: usize) -> i32 {
+impl Shard {
+    /// Replays the partition's log.
+    fn load(groups: &Groups, broker: &Broker, index: i32, partition: Arc<Partition>) -> Self {
+        let mut coordinator = GroupCoordinator::new(groups.config.clone());
+        let now = now(broker);
+        let mut from = partition.log().start_offset();
+        while let Some((records, next)) = read(&partition, from, groups.load_bytes) {
+            for batch in Batches::new(records).flatten() {
+                for record in batch.records().into_iter().flatten().flatten() {
+                    let Some(key) = record.key.filter(|_| record.offset >= from) else { continue };
+                    if let Err(error) = coordinator.replay(now, key, record.value) {
+                        tracing::warn!(partition = %partition.id, %error, "record passed over");
+                    }
+                }
+            }
+            from = next;
+        }
+        let (waiting, appends) = (BTreeMap::new(), VecDeque::new());
+        let state = State { coordinator, waiting, appends, armed: None };
+        Shard { index, partition, state: Mutex::new(state) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no panic while a coordinator is locked")
+    }
+
+    /// Lets the coordinator decide, and does what it says, until nothing is left to do.
+    async fn turn(
+        &self,
+        broker: &Arc<Broker>,
+        decide: impl FnOnce(&mut State, Now, &mut Vec<Effect>),
+    ) {
+        let mut unsettled = {
+            let mut state = self.lock();
+            let mut effects = Vec::new();
+            decide(&mut state, now(broker), &mut effects);
+            self.carry_out(broker, &mut state, effects)
+        };
+        while let Some(Unsettled { append, info }) = unsettled.pop_front() {
+            let settled = self.partition.settle(broker, &info).await;
+            let result = settled.map_err(|_| ResponseError::KafkaStorageError);
+            let mut state = self.lock();
+            unsettled.extend(self.append_done(broker, &mut state, append, result));
+        }
+        self.arm(broker);
+    }
+
+    /// Does what needs no waiting; returns the appends that do.
+    fn carry_out(
+        &self,
+        broker: &Arc<Broker>,
+        state: &mut State,
+        effects: Vec<Effect>,
+    ) -> VecDeque<Unsettled> {
+        let mut unsettled = VecDeque::new();
+        for effect in effects {
+            match effect {
+                Effect::Reply { request, response } => {
+                    // Whoever asked may have gone.
+                    let _ = state.waiting.remove(&request).map(|sender| sender.send(response));
+                }
+                Effect::Observe(event) => broker.observe(Event::Group(event)),
+                Effect::Append { append, records } => {
+                    state.appends.push_back((append, None));
+                    let batch = encode(&records, broker);
+                    match self.partition.write(broker, &batch, AppendOrigin::Coordinator) {
+                        Ok(info) => unsettled.push_back(Unsettled { append, info }),
+                        Err(error) => {
+                            let code = super::handlers::codes::of_append(&error);
+                            unsettled.extend(self.append_done(broker, state, append, Err(code)));
+                        }
+                    }
+                }
+            }
+        }
+        unsettled
+    }
+
+    /// Notes an append's outcome and tells the coordinator of all that are next in turn.
+    fn append_done(
+        &self,
+        broker: &Arc<Broker>,
+        state: &mut State,
+        append: AppendToken,
+        result: Result<(), ResponseError>,
+    ) -> VecDeque<Unsettled> {
+        if let Some((_, outcome)) = state.appends.iter_mut().find(|(token, _)| *token == append) {
+            *outcome = Some(result);
+        }
+        let mut unsettled = VecDeque::new();
+        while let Some((append, Some(result))) = state.appends.front().copied() {
+            state.appends.pop_front();
+            let mut effects = Vec::new();
+            state.coordinator.handle_append_done(now(broker), append, result, &mut effects);
+            unsettled.extend(self.carry_out(broker, state, effects));
+        }
+        unsettled
+    }
+
+    /// Sees to it that the ticker comes back in time. A deadline that moved away costs one look too many
+    /// when the old one comes, not a change at every heartbeat.
+    fn arm(&self, broker: &Broker) {
+        let mut state = self.lock();
+        let next = state.coordinator.next_deadline();
+        if next == Instant::FAR_FUTURE || state.armed.is_some_and(|(at, _)| at <= next) {
+            return;
+        }
+        if let Some((_, key)) = state.armed.take() {
+            broker.ticker.cancel(key);
+        }
+        let key = broker.ticker.schedule(next, Due::Groups(self.index));
+        state.armed = Some((next, key));
+    }
+}
+
+fn now(broker: &Broker) -> Now {
+    Now { instant: broker.env.clock.now(), wall: broker.env.clock.wall_time() }
+}
+
+fn read(partition: &Partition, from: Offset, max_bytes: usize) -> Option<(bytes::Bytes, Offset)> {
+    let log = partition.log();
+    let read = log.read(from, max_bytes, log.end_offset(), MinOneMessage::Yes).ok()?;
+    (!read.records.is_empty()).then_some((read.records, read.next_offset))
+}
+
+fn encode(records: &[Record], broker: &Broker) -> bytes::Bytes {
+    let now = Timestamp::from(broker.env.clock.wall_time());
+    let mut batch = BatchBuilder::new(Compression::None, BATCH_LIMIT);
+    for record in records {
+        batch.append(now, Some(&record.key), record.value.as_deref(), &[]);
+    }
+    batch.build(&BatchOptions::default())
+}
+
+/// Which partition of the offsets topic keeps a group: Java's `String.hashCode` without its sign, modulo
+/// the number of partitions (`GroupCoordinatorService.partitionFor`).
+fn partition_of(group: &str, partitions: i32) -> i32 {
     let hash = group
         .encode_utf16()
-        .fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
-    let positive = if hash == i32::MIN { 0 } else { hash.abs() };
-    positive % i32::try_from(partitions.max(1)).unwrap_or(i32::MAX)
+        .fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
+    // `Utils.abs` takes the least integer to 0.
+    hash.checked_abs().unwrap_or(0) % partitions.max(1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::partition_of;
 
-    /// From `"billing".hashCode()` and `"polygenelubricants".hashCode() == Integer.MIN_VALUE` in Java.
     #[test]
-    fn a_group_is_hashed_as_java_hashes_strings() {
-        assert_eq!(partition_of("a", 50), 97 % 50);
-        assert_eq!(partition_of("ab", 50), (97 * 31 + 98) % 50);
+    fn groups_lie_where_java_puts_them() {
+        // "abc".hashCode() = 96354 and "polygenelubricants".hashCode() = Integer.MIN_VALUE.
+        assert_eq!(partition_of("abc", 50), 4);
         assert_eq!(partition_of("polygenelubricants", 50), 0);
+        // "console-consumer".hashCode() is negative.
+        assert!((0..50).contains(&partition_of("console-consumer", 50)));
     }
 }

@@ -123,7 +123,7 @@ impl Broker {
     pub async fn apply_metadata(self: &Arc<Self>) -> Result<(), LogError> {
         if self.metadata.replay()? {
             startup::open_partitions(self).await?;
-            self.groups.metadata_changed(self);
+            self.groups.metadata_changed(self).await;
         }
         Ok(())
     }

@@ -63,34 +63,47 @@ impl Partition {
         records: &[u8],
         origin: AppendOrigin,
     ) -> Result<AppendInfo, AppendError> {
+        let info = self.write(broker, records, origin)?;
+        self.settle(broker, &info).await?;
+        Ok(info)
+    }
+
+    /// The first half of an append: the batch is in the log, and nobody may hear of it yet.
+    pub fn write(
+        &self,
+        broker: &Arc<Broker>,
+        records: &[u8],
+        origin: AppendOrigin,
+    ) -> Result<AppendInfo, AppendError> {
         let now = broker.env.clock.wall_time();
         let appended = self.log().append_as_leader(records, origin, self.leader_epoch, now);
-        let info = match appended {
-            Ok(info) => info,
+        let partition = self.id.clone();
+        match &appended {
+            Ok(info) if info.outcome == Outcome::Duplicate => {
+                let base_offset = info.first_offset;
+                broker.observe(Event::Deduplicated { partition, base_offset });
+            }
+            Ok(info) => self.observe_append(broker, records, info),
             Err(error) => {
-                if let AppendError::Log(error) = &error {
+                if let AppendError::Log(error) = error {
                     broker.fail(error);
                 }
-                let (partition, error_text) = (self.id.clone(), error.to_string());
-                broker.observe(Event::AppendRejected { partition, error: error_text });
-                return Err(error);
+                broker.observe(Event::AppendRejected { partition, error: error.to_string() });
             }
-        };
-        if info.outcome == Outcome::Duplicate {
-            let (partition, base_offset) = (self.id.clone(), info.first_offset);
-            broker.observe(Event::Deduplicated { partition, base_offset });
-            return Ok(info);
         }
-        self.observe_append(broker, records, &info);
+        appended
+    }
+
+    /// The second half: syncs if the topic's settings ask for it, then lets everybody see the batch.
+    pub async fn settle(&self, broker: &Arc<Broker>, info: &AppendInfo) -> Result<(), LogError> {
         if info.must_flush {
-            let pending = self.log().begin_flush();
-            self.finish_flush(broker, pending).await?;
+            self.flush(broker).await?;
         } else {
             self.schedule_flush(broker);
         }
         self.log().set_high_watermark(info.last_offset + 1);
         self.waiters.wake_all();
-        Ok(info)
+        Ok(())
     }
 
     fn observe_append(&self, broker: &Broker, records: &[u8], info: &AppendInfo) {

@@ -5,7 +5,7 @@ use crate::kafka::{
     protocol::ResponseError,
 };
 
-pub(super) fn of_append(error: &AppendError) -> ResponseError {
+pub(in crate::kafka::broker) fn of_append(error: &AppendError) -> ResponseError {
     match error {
         AppendError::Corrupt(_) => ResponseError::CorruptMessage,
         AppendError::MessageTooLarge { .. } => ResponseError::MessageTooLarge,
@@ -21,7 +21,7 @@ pub(super) fn of_append(error: &AppendError) -> ResponseError {
     }
 }
 
-pub(super) fn of_read(error: &ReadError) -> ResponseError {
+pub(in crate::kafka::broker) fn of_read(error: &ReadError) -> ResponseError {
     match error {
         ReadError::OutOfRange { .. } => ResponseError::OffsetOutOfRange,
         ReadError::Log(_) => ResponseError::KafkaStorageError,

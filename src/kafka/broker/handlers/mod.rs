@@ -2,12 +2,18 @@
 
 pub(super) mod allocate_producer_ids;
 pub(super) mod api_versions;
-mod codes;
+pub(super) mod codes;
 pub(super) mod create_topics;
 pub(super) mod fetch;
 pub(super) mod find_coordinator;
+pub(super) mod heartbeat;
 pub(super) mod init_producer_id;
+pub(super) mod join_group;
+pub(super) mod leave_group;
 pub(super) mod list_offsets;
 pub(super) mod metadata;
+pub(super) mod offset_commit;
+pub(super) mod offset_fetch;
 pub(super) mod produce;
 pub(super) mod served;
+pub(super) mod sync_group;

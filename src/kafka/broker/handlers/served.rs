@@ -5,8 +5,9 @@
 use kafka_protocol::{messages::ApiKey, protocol::VersionRange};
 
 use super::{
-    allocate_producer_ids, api_versions, create_topics, fetch, find_coordinator, init_producer_id,
-    list_offsets, metadata, produce,
+    allocate_producer_ids, api_versions, create_topics, fetch, find_coordinator, heartbeat,
+    init_producer_id, join_group, leave_group, list_offsets, metadata, offset_commit, offset_fetch,
+    produce, sync_group,
 };
 
 /// One served API.
@@ -31,7 +32,13 @@ pub(in crate::kafka::broker) const SERVED: &[Api] = &[
     api(ApiKey::Fetch, fetch::VERSIONS),
     api(ApiKey::ListOffsets, list_offsets::VERSIONS),
     api(ApiKey::Metadata, metadata::VERSIONS),
+    api(ApiKey::OffsetCommit, offset_commit::VERSIONS),
+    api(ApiKey::OffsetFetch, offset_fetch::VERSIONS),
     api(ApiKey::FindCoordinator, find_coordinator::VERSIONS),
+    api(ApiKey::JoinGroup, join_group::VERSIONS),
+    api(ApiKey::Heartbeat, heartbeat::VERSIONS),
+    api(ApiKey::LeaveGroup, leave_group::VERSIONS),
+    api(ApiKey::SyncGroup, sync_group::VERSIONS),
     api(ApiKey::ApiVersions, api_versions::VERSIONS),
     api(ApiKey::CreateTopics, create_topics::VERSIONS),
     api(ApiKey::InitProducerId, init_producer_id::VERSIONS),
