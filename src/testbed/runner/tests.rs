@@ -18,7 +18,7 @@ fn smoke() {
       "topics":{"orders":{"partitions":2,"replication_factor":1,"replicas":null,"config":{}}},
       "producers":{"shop":{"topic":"orders","records":10,"every":{"min":"5ms","max":"5ms","shape":"uniform"},"key":null,"value":"{i}","partition":null,"client":"java","start":{"At":"0s"},
         "app":{"flush":true,"await_send":"none","on_error":"ignore","exit":"close"},"config":{}}},
-      "groups":{},"readers":{},"steps":[],"expectations":[],"ignored":[]}"#,
+      "groups":{"billing":{"topics":["orders"],"members":["billing/1","billing/2"],"client":"java","start":{"At":"0s"},"app":{"steps":["poll","process","commit"],"process":{"min":"1ms","max":"1ms","shape":"uniform"},"workers":1,"effect":"append","on_error":"poll-again"},"config":{"enable.auto.commit":"false","auto.offset.reset":"earliest"}}},"readers":{},"steps":[],"expectations":[],"ignored":[]}"#,
     );
     let trial = run_trial(&plan, None, 1);
     for event in &trial.history.events {

@@ -51,7 +51,7 @@ fn take_unknown(
     let mut unknown = Vec::new();
     for topic in topics.iter_mut() {
         let known = image.topic(&topic.name);
-        let exists = |index| known.is_some_and(|topic| topic.partitions.contains_key(index));
+        let exists = |index: &i32| known.is_some_and(|topic| topic.partitions.contains_key(index));
         let missing: Vec<_> = topic
             .partitions
             .extract_if(.., |partition| !exists(&partition.partition_index))
