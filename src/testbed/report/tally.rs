@@ -104,8 +104,7 @@ impl Tally {
             if judgement.met {
                 count.met += 1;
             } else if count.unmet.as_ref().is_none_or(|(seed, _)| trial.seed < *seed) {
-                let expectation = &trial.plan.expectations[judgement.expectation];
-                count.unmet = Some((trial.seed, verdicts::outcome(judgement, expectation)));
+                count.unmet = Some((trial.seed, verdicts::outcome(trial, judgement)));
             }
         }
         if as_expected(trial) {
@@ -167,7 +166,7 @@ fn failure(trial: &Trial) -> Failure {
         let judgement = &trial.judgements[index];
         let expectation = &trial.plan.expectations[judgement.expectation];
         let (what, of) = words::subject(expectation);
-        lines.push(format!("✗ {what}  {of}   {}", verdicts::outcome(judgement, expectation)));
+        lines.push(format!("✗ {what}  {of}   {}", verdicts::outcome(trial, judgement)));
     }
     for unfired in &trial.unfired {
         let step = words::step_name(&trial.plan.steps[unfired.step], unfired.step);

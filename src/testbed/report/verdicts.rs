@@ -24,11 +24,11 @@ pub fn verdicts(trial: &Trial, look: &Look) -> String {
     let widths = widths(trial);
     for judgement in &trial.judgements {
         let expectation = &trial.plan.expectations[judgement.expectation];
-        out.push_str(&headline(judgement, expectation, widths, look));
+        out.push_str(&headline(trial, judgement, widths, look));
         if let Some(Verdict::Violated { violations }) = &judgement.verdict {
             evidence(violations, judgement.met, &trial.history, look, &mut out);
         }
-        if let Some(say) = say(expectation) {
+        if let Some(say) = say(expectation).filter(|_| judgement.met) {
             for line in wrap(say, look.width.saturating_sub(8).min(88)) {
                 out.push_str(&format!("        {line}\n"));
             }
@@ -38,13 +38,15 @@ pub fn verdicts(trial: &Trial, look: &Look) -> String {
     look.finish(out)
 }
 
-/// A variant in one line: a sign per expectation, and what it changed; in full where it failed.
-pub fn variant_line(trial: &Trial, say: Option<&str>, look: &Look) -> String {
+/// A variant in one line: its name filled to `width` columns, a sign per expectation, and what it changed;
+/// in full where it failed.
+pub fn variant_line(trial: &Trial, say: Option<&str>, width: usize, look: &Look) -> String {
     let id = trial.variant.as_deref().unwrap_or("base");
     let sign_of =
         |judgement: &Judgement| sign(judgement, &trial.plan.expectations[judgement.expectation]);
     let signs: Vec<String> = trial.judgements.iter().map(sign_of).collect();
-    let mut out = format!("    variant {}  {}", Tone::Strong.paint(&pad(id, 16)), signs.join(" "));
+    let mut out =
+        format!("    variant {}  {}", Tone::Strong.paint(&pad(id, width)), signs.join(" "));
     let broken: Vec<String> = trial
         .judgements
         .iter()
@@ -58,7 +60,7 @@ pub fn variant_line(trial: &Trial, say: Option<&str>, look: &Look) -> String {
     if text.is_empty() {
         text = say.map(first_sentence).unwrap_or_default();
     }
-    let indent = 4 + 8 + 16 + 2 + trial.judgements.len() * 2 + 1;
+    let indent = 4 + 8 + width.max(width_of(id)) + 2 + trial.judgements.len() * 2 + 1;
     let lines = wrap(&text, look.width.saturating_sub(indent).max(30));
     out.push_str("  ");
     out.push_str(&lines.join(&format!("\n{:indent$}", "")));
@@ -100,18 +102,14 @@ fn sign(judgement: &Judgement, expectation: &Expectation) -> String {
 }
 
 /// `✓ processed-at-least-once  billing  violated, as expected: orders-0@2`.
-fn headline(
-    judgement: &Judgement,
-    expectation: &Expectation,
-    widths: (usize, usize),
-    look: &Look,
-) -> String {
+fn headline(trial: &Trial, judgement: &Judgement, widths: (usize, usize), look: &Look) -> String {
+    let expectation = &trial.plan.expectations[judgement.expectation];
     let (what, of) = words::subject(expectation);
     let head = format!("{}  {}", pad(&what, widths.0), pad(&of, widths.1));
     // Beside the subject if that leaves room to read, else below it.
     let indent = 6 + width_of(&head) + 2;
     let (first, indent) = if indent + 30 <= look.width { (0, indent) } else { (usize::MAX, 8) };
-    let lines = wrap(&outcome(judgement, expectation), look.width.saturating_sub(indent).min(88));
+    let lines = wrap(&outcome(trial, judgement), look.width.saturating_sub(indent).min(88));
     let mut out = format!("    {} {head}", sign(judgement, expectation));
     for (index, line) in lines.iter().enumerate() {
         if index == first {
@@ -125,16 +123,21 @@ fn headline(
 }
 
 /// What was seen beside what was expected.
-pub(super) fn outcome(judgement: &Judgement, expectation: &Expectation) -> String {
-    let actual = &judgement.actual;
+pub(super) fn outcome(trial: &Trial, judgement: &Judgement) -> String {
+    let expectation = &trial.plan.expectations[judgement.expectation];
+    let mut actual = judgement.actual.as_str();
+    // Why the trial ended early is said once, below.
+    if let TrialEnd::NoProgress { what } = &trial.end {
+        actual = actual.strip_suffix(&format!(": {what}")).unwrap_or(actual);
+    }
     match (expectation, judgement.met) {
         (Expectation::Guarantee { verdict: ExpectedVerdict::Violated, .. }, true) => {
             match actual.strip_prefix("violated") {
                 Some(rest) => format!("violated, as expected{rest}"),
-                None => actual.clone(),
+                None => actual.to_owned(),
             }
         }
-        (Expectation::Guarantee { .. }, true) => actual.clone(),
+        (Expectation::Guarantee { .. }, true) => actual.to_owned(),
         (Expectation::Fact { is, .. }, true) => match words::comparison(is) {
             equal if equal == format!("= {actual}") => equal,
             bound => format!("{bound} ({actual})"),
@@ -151,9 +154,10 @@ pub(super) fn outcome(judgement: &Judgement, expectation: &Expectation) -> Strin
 }
 
 fn but(expectation: &Expectation, actual: &str) -> String {
+    let number = actual.parse::<i64>().is_ok();
     match expectation {
-        Expectation::Guarantee { .. } => format!("but {actual}"),
-        Expectation::Fact { .. } => format!("but it was {actual}"),
+        Expectation::Fact { .. } if number => format!("but it was {actual}"),
+        _ => format!("but {actual}"),
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
         look::Tone,
         words::{self, Naming},
     },
-    beat::{Beat, Status},
+    beat::{Beat, Status, Weight},
     stretch::{Deed, Rounds, Sends},
 };
 use crate::testbed::{
@@ -209,7 +209,7 @@ impl<'a> Teller<'a> {
             _ => return false,
         };
         self.break_lines(Some(&event.node));
-        self.push(beat.notable());
+        self.push(if beat.weight == Weight::Silent { beat } else { beat.notable() });
         true
     }
 
@@ -224,7 +224,8 @@ impl<'a> Teller<'a> {
                 let text = if hand.is_empty() { "power lost".to_owned() } else { hand };
                 self.beat(event, "✗ POWER", text).tone(Tone::Bad).becomes(Status::Down)
             }
-            Loss::Nothing => self.beat(event, "ends", String::new()).becomes(Status::Idle),
+            // Its program has said so already, unless a step ended it.
+            Loss::Nothing => self.beat(event, "ends", String::new()).silent().becomes(Status::Idle),
         }
     }
 

@@ -79,12 +79,12 @@ fn every_colour_comes_with_a_sign_or_a_word() {
 fn a_variant_that_went_well_is_one_line() {
     let mut trial = sample::lesson();
     trial.variant = Some("commit-after".to_owned());
-    assert_snapshot!(plain(&variant_line(&trial, Some("Same seed. More words."), &look())));
+    assert_snapshot!(plain(&variant_line(&trial, Some("Same seed. More words."), 16, &look())));
 }
 
 #[test]
 fn a_variant_that_went_wrong_is_told_in_full() {
     let mut trial = sample::wreck();
     trial.variant = Some("auto-commit".to_owned());
-    assert_snapshot!(plain(&variant_line(&trial, None, &look())));
+    assert_snapshot!(plain(&variant_line(&trial, None, 16, &look())));
 }
