@@ -8,6 +8,9 @@ mod settings;
 mod table;
 mod views;
 
+#[cfg(test)]
+mod tests;
+
 pub use settings::{ConfigError, Settings};
 pub use table::{Kind, Row, Side, Support, find, rows};
 pub use views::{

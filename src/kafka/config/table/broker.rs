@@ -4,7 +4,12 @@ use super::{INT_MAX, Kind, Row, Side, modelled, other};
 
 const SIDE: Side = Side::Broker;
 
+const COUNT: Kind = Kind::Int { min: 0, max: INT_MAX };
+const LONG: Kind = Kind::Long { min: 0, max: i64::MAX };
+
 pub(super) const ROWS: &[Row] = &[
+    other(SIDE, "advertised.listeners", Kind::Text, "", "The addresses clients are told."),
+    other(SIDE, "authorizer.class.name", Kind::Text, "", "Who decides what a client may do."),
     modelled(
         SIDE,
         "auto.create.topics.enable",
@@ -19,6 +24,7 @@ pub(super) const ROWS: &[Row] = &[
         "true",
         "Whether leadership returns to preferred replicas.",
     ),
+    other(SIDE, "background.threads", COUNT, "10", "Threads for chores."),
     other(
         SIDE,
         "broker.heartbeat.interval.ms",
@@ -26,6 +32,7 @@ pub(super) const ROWS: &[Row] = &[
         "2000",
         "How often a broker tells the controller that it lives.",
     ),
+    other(SIDE, "broker.id", Kind::Int { min: -1, max: INT_MAX }, "-1", "The broker's number."),
     other(SIDE, "broker.rack", Kind::Text, "", "Where the broker stands."),
     other(
         SIDE,
@@ -55,6 +62,23 @@ pub(super) const ROWS: &[Row] = &[
         "true",
         "Whether a broker that stops hands its partitions over first.",
     ),
+    other(SIDE, "controller.listener.names", Kind::Text, "", "Listeners of the controllers."),
+    other(SIDE, "controller.quorum.bootstrap.servers", Kind::Text, "", "Controllers to ask first."),
+    other(
+        SIDE,
+        "controller.quorum.election.timeout.ms",
+        COUNT,
+        "1000",
+        "When a voter stands for election.",
+    ),
+    other(
+        SIDE,
+        "controller.quorum.fetch.timeout.ms",
+        COUNT,
+        "2000",
+        "When a silent leader is given up.",
+    ),
+    other(SIDE, "controller.quorum.voters", Kind::Text, "", "The controllers and their addresses."),
     modelled(
         SIDE,
         "default.replication.factor",
@@ -76,6 +100,27 @@ pub(super) const ROWS: &[Row] = &[
         Kind::Int { min: 0, max: INT_MAX },
         "1000",
         "When parked fetches that are done are swept out. They are removed at once here.",
+    ),
+    other(
+        SIDE,
+        "group.consumer.heartbeat.interval.ms",
+        COUNT,
+        "5000",
+        "Heartbeats of the new group protocol.",
+    ),
+    other(
+        SIDE,
+        "group.consumer.max.size",
+        COUNT,
+        "2147483647",
+        "Members of a group of the new protocol.",
+    ),
+    other(
+        SIDE,
+        "group.consumer.session.timeout.ms",
+        COUNT,
+        "45000",
+        "Sessions of the new group protocol.",
     ),
     other(
         SIDE,
@@ -112,7 +157,58 @@ pub(super) const ROWS: &[Row] = &[
         "6000",
         "Shortest session a member may ask for.",
     ),
+    other(
+        SIDE,
+        "inter.broker.listener.name",
+        Kind::Text,
+        "",
+        "The listener brokers use among themselves.",
+    ),
+    other(
+        SIDE,
+        "leader.imbalance.check.interval.seconds",
+        LONG,
+        "300",
+        "How often leadership is balanced.",
+    ),
+    other(
+        SIDE,
+        "leader.imbalance.per.broker.percentage",
+        COUNT,
+        "10",
+        "Imbalance that is left alone.",
+    ),
+    other(SIDE, "listener.security.protocol.map", Kind::Text, "", "Which listener is secured how."),
+    other(
+        SIDE,
+        "listeners",
+        Kind::Text,
+        "PLAINTEXT://:9092",
+        "The addresses the broker listens at.",
+    ),
+    other(
+        SIDE,
+        "log.cleaner.backoff.ms",
+        LONG,
+        "15000",
+        "How long compaction rests with nothing to do.",
+    ),
+    other(
+        SIDE,
+        "log.cleaner.delete.retention.ms",
+        LONG,
+        "86400000",
+        "Default of `delete.retention.ms`.",
+    ),
     other(SIDE, "log.cleaner.enable", Kind::Boolean, "true", "Whether compaction runs."),
+    other(
+        SIDE,
+        "log.cleaner.min.cleanable.ratio",
+        Kind::Double { min: 0.0, max: 1.0 },
+        "0.5",
+        "Default of `min.cleanable.dirty.ratio`.",
+    ),
+    other(SIDE, "log.cleaner.threads", COUNT, "1", "Threads of compaction."),
     modelled(
         SIDE,
         "log.cleanup.policy",
@@ -120,6 +216,8 @@ pub(super) const ROWS: &[Row] = &[
         "delete",
         "Default of topics' `cleanup.policy`.",
     ),
+    other(SIDE, "log.dir", Kind::Text, "/tmp/kafka-logs", "Where the logs lie."),
+    other(SIDE, "log.dirs", Kind::Text, "", "Where the logs lie, if in several directories."),
     modelled(
         SIDE,
         "log.flush.interval.messages",
@@ -169,6 +267,7 @@ pub(super) const ROWS: &[Row] = &[
         "10485760",
         "Default of topics' `segment.index.bytes`.",
     ),
+    other(SIDE, "log.initial.task.delay.ms", LONG, "30000", "How long chores wait after a start."),
     modelled(
         SIDE,
         "log.message.timestamp.after.max.ms",
@@ -190,6 +289,7 @@ pub(super) const ROWS: &[Row] = &[
         "CreateTime",
         "Default of topics' `message.timestamp.type`.",
     ),
+    other(SIDE, "log.preallocate", Kind::Boolean, "false", "Default of `preallocate`."),
     modelled(
         SIDE,
         "log.retention.bytes",
@@ -232,6 +332,8 @@ pub(super) const ROWS: &[Row] = &[
         "168",
         "Default of topics' `segment.ms`, in hours.",
     ),
+    other(SIDE, "log.roll.jitter.hours", COUNT, "0", "Spreads the rolling of segments."),
+    other(SIDE, "log.roll.jitter.ms", LONG, "", "Spreads the rolling of segments."),
     modelled(
         SIDE,
         "log.roll.ms",
@@ -246,6 +348,7 @@ pub(super) const ROWS: &[Row] = &[
         "1073741824",
         "Default of topics' `segment.bytes`, with the same departure.",
     ),
+    other(SIDE, "log.segment.delete.delay.ms", LONG, "60000", "Default of `file.delete.delay.ms`."),
     other(
         SIDE,
         "max.connection.creation.rate",
@@ -260,6 +363,7 @@ pub(super) const ROWS: &[Row] = &[
         "2147483647",
         "Connections the broker holds; further ones are closed at once.",
     ),
+    other(SIDE, "max.connections.per.ip", COUNT, "2147483647", "Connections of one address."),
     other(
         SIDE,
         "max.incremental.fetch.session.cache.slots",
@@ -274,6 +378,7 @@ pub(super) const ROWS: &[Row] = &[
         "1048588",
         "Default of topics' `max.message.bytes`.",
     ),
+    other(SIDE, "metadata.log.dir", Kind::Text, "", "Where the metadata log lies."),
     other(
         SIDE,
         "metadata.log.max.record.bytes.between.snapshots",
@@ -288,6 +393,7 @@ pub(super) const ROWS: &[Row] = &[
         "1",
         "Default of topics' `min.insync.replicas`.",
     ),
+    other(SIDE, "node.id", COUNT, "", "The number of the node."),
     other(
         SIDE,
         "num.io.threads",
@@ -308,6 +414,13 @@ pub(super) const ROWS: &[Row] = &[
         Kind::Int { min: 1, max: INT_MAX },
         "1",
         "Partitions of topics created without saying how many.",
+    ),
+    other(
+        SIDE,
+        "num.recovery.threads.per.data.dir",
+        COUNT,
+        "2",
+        "Threads that recover logs at a start.",
     ),
     other(
         SIDE,
@@ -379,6 +492,14 @@ pub(super) const ROWS: &[Row] = &[
         "104857600",
         "`segment.bytes` of `__consumer_offsets`.",
     ),
+    other(SIDE, "process.roles", Kind::Text, "", "Broker, controller, or both."),
+    other(
+        SIDE,
+        "producer.id.expiration.check.interval.ms",
+        COUNT,
+        "600000",
+        "How often old producer ids are dropped.",
+    ),
     modelled(
         SIDE,
         "producer.id.expiration.ms",
@@ -395,10 +516,25 @@ pub(super) const ROWS: &[Row] = &[
     ),
     other(
         SIDE,
+        "replica.fetch.backoff.ms",
+        COUNT,
+        "1000",
+        "How long a follower waits after an error.",
+    ),
+    other(
+        SIDE,
         "replica.fetch.max.bytes",
         Kind::Int { min: 0, max: INT_MAX },
         "1048576",
         "Bytes a follower asks for per partition.",
+    ),
+    other(SIDE, "replica.fetch.min.bytes", COUNT, "1", "Bytes a follower waits for."),
+    other(
+        SIDE,
+        "replica.fetch.response.max.bytes",
+        COUNT,
+        "10485760",
+        "Bytes a follower fetches at once.",
     ),
     modelled(
         SIDE,
@@ -409,18 +545,46 @@ pub(super) const ROWS: &[Row] = &[
     ),
     other(
         SIDE,
+        "replica.high.watermark.checkpoint.interval.ms",
+        LONG,
+        "5000",
+        "How often high watermarks are written.",
+    ),
+    other(
+        SIDE,
         "replica.lag.time.max.ms",
         Kind::Long { min: 0, max: i64::MAX },
         "30000",
         "When a follower that does not catch up leaves the in-sync set.",
     ),
     other(SIDE, "replica.selector.class", Kind::Text, "", "Which replica consumers read from."),
+    other(
+        SIDE,
+        "replica.socket.timeout.ms",
+        COUNT,
+        "30000",
+        "How long a follower waits for its leader.",
+    ),
     modelled(
         SIDE,
         "request.timeout.ms",
         Kind::Int { min: 0, max: INT_MAX },
         "30000",
         "How long a broker waits for another's answer.",
+    ),
+    other(
+        SIDE,
+        "security.inter.broker.protocol",
+        Kind::Text,
+        "PLAINTEXT",
+        "How brokers talk among themselves.",
+    ),
+    other(
+        SIDE,
+        "socket.receive.buffer.bytes",
+        Kind::Int { min: -1, max: INT_MAX },
+        "102400",
+        "Bytes a socket may hold.",
     ),
     modelled(
         SIDE,
@@ -431,10 +595,31 @@ pub(super) const ROWS: &[Row] = &[
     ),
     other(
         SIDE,
+        "socket.send.buffer.bytes",
+        Kind::Int { min: -1, max: INT_MAX },
+        "102400",
+        "Bytes a socket may hold.",
+    ),
+    other(
+        SIDE,
         "transaction.max.timeout.ms",
         Kind::Int { min: 1, max: INT_MAX },
         "900000",
         "Longest transaction timeout a producer may ask for.",
+    ),
+    other(
+        SIDE,
+        "transaction.state.log.min.isr",
+        COUNT,
+        "2",
+        "`min.insync.replicas` of `__transaction_state`.",
+    ),
+    other(
+        SIDE,
+        "transaction.state.log.num.partitions",
+        COUNT,
+        "50",
+        "Partitions of `__transaction_state`.",
     ),
     other(
         SIDE,

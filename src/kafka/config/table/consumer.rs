@@ -191,6 +191,20 @@ pub(super) const ROWS: &[Row] = &[
     ),
     other(
         SIDE,
+        "metadata.recovery.rebootstrap.trigger.ms",
+        Kind::Long { min: 0, max: i64::MAX },
+        "300000",
+        "When a client without metadata starts over.",
+    ),
+    other(
+        SIDE,
+        "metadata.recovery.strategy",
+        Kind::OneOf(&["none", "rebootstrap"]),
+        "rebootstrap",
+        "What a client does that knows no broker any more.",
+    ),
+    other(
+        SIDE,
         "metric.reporters",
         Kind::List(&[]),
         "org.apache.kafka.common.metrics.JmxReporter",

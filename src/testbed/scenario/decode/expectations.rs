@@ -12,7 +12,7 @@ use crate::testbed::{
     scenario::{
         problem::Problem,
         tree::{Entry, Node, Value},
-        words::{CAUSES, ERRORS, FACTS, GUARANTEES, VERDICTS, nearest},
+        words::{CAUSES, ERRORS, FACTS, GUARANTEES, Named, VERDICTS, nearest},
     },
 };
 
@@ -21,7 +21,7 @@ const COMPARISON: Form = Form { wanted: "a comparison in quotes", example: ">= 1
 /// Of whom a guarantee can be expected. Application guarantees are judged per group, log guarantees per
 /// topic or producer.
 fn judged(guarantee: Guarantee) -> &'static [Subject] {
-    use Subject::{Group, Member, Partition, Producer, Reader, Topic};
+    use Subject::{Group, Partition, Producer, Topic};
     match guarantee {
         Guarantee::ProcessedAtMostOnce
         | Guarantee::ProcessedAtLeastOnce
@@ -32,10 +32,10 @@ fn judged(guarantee: Guarantee) -> &'static [Subject] {
         | Guarantee::NoCommitPassesUnprocessed
         | Guarantee::OneOwner
         | Guarantee::NoSkip
+        | Guarantee::MonotonePolls
+        | Guarantee::TopicOrder
         | Guarantee::LagDrains
         | Guarantee::GroupSettles => &[Group],
-        Guarantee::MonotonePolls => &[Group, Member, Reader],
-        Guarantee::TopicOrder => &[Group, Topic],
         Guarantee::PartitionOrder | Guarantee::KeyOrder => &[Topic, Partition, Producer],
         Guarantee::NoDuplicateAppend | Guarantee::AckedRecordsSurvive => {
             &[Topic, Partition, Producer]
@@ -47,10 +47,8 @@ fn judged(guarantee: Guarantee) -> &'static [Subject] {
 /// Of whom a fact is known.
 enum Known {
     Of(&'static [Subject]),
-    /// A group's, in one partition.
+    /// A group's, in one partition: `billing orders-0`.
     GroupInPartition,
-    /// A group's, in all or one.
-    GroupOrInPartition,
 }
 
 fn known(fact: FactKind) -> Known {
@@ -58,8 +56,7 @@ fn known(fact: FactKind) -> Known {
     match fact {
         FactKind::Partitions => Known::Of(&[Topic]),
         FactKind::LogStart | FactKind::LogEnd => Known::Of(&[Partition]),
-        FactKind::Committed => Known::GroupInPartition,
-        FactKind::Lag => Known::GroupOrInPartition,
+        FactKind::Committed | FactKind::Lag => Known::GroupInPartition,
         FactKind::Generation | FactKind::Rebalances | FactKind::IdleMembers => Known::Of(&[Group]),
         FactKind::Error => Known::Of(&[Producer, Group, Member, Reader]),
         FactKind::Records => Known::Of(&[Topic, Partition]),
@@ -68,6 +65,11 @@ fn known(fact: FactKind) -> Known {
         FactKind::Batches | FactKind::Deduplicated => Known::Of(&[Topic, Partition]),
         FactKind::Retries => Known::Of(&[Producer]),
     }
+}
+
+/// Read back when all is over.
+fn at_end_only(fact: FactKind) -> bool {
+    matches!(fact, FactKind::LogStart | FactKind::LogEnd | FactKind::Committed | FactKind::Lag)
 }
 
 pub(super) struct Expectations<'n> {
@@ -149,14 +151,17 @@ impl Expectations<'_> {
         let fact = section.word("fact", "fact", FACTS, found);
         let of = match fact.map(known) {
             Some(Known::Of(allowed)) => self.of(section, allowed, found),
-            Some(Known::GroupInPartition) => self.pair(section, None, found),
-            Some(Known::GroupOrInPartition) => self.pair(section, Some(&[Subject::Group]), found),
+            Some(Known::GroupInPartition) => self.pair(section, found),
             None => section.text("of", found).map(str::to_owned),
         };
         let name = (fact == Some(FactKind::Error)).then(|| error_name(section, found)).flatten();
         section.required("is", found);
         let is = comparison(section, "is", found);
         let after = section.entry("after");
+        if let (Some(fact), Some(after)) = (fact.filter(|fact| at_end_only(*fact)), after) {
+            let message = format!("`{}` is known at the end only", fact.name());
+            found.add(Problem::new(after.place(), message).help("remove `after`"));
+        }
         let after = after.and_then(|entry| self.references.step(&entry.node, found));
         let over = tolerance(section, found);
         let say = section.text("say", found).map(str::to_owned);
@@ -173,25 +178,17 @@ impl Expectations<'_> {
         Some(self.references.subject(&entry.node, allowed, found)?.0)
     }
 
-    /// `billing orders-0`; a single name too, if there are kinds it may be of.
-    fn pair(
-        &self,
-        section: &mut Section<'_>,
-        single: Option<&[Subject]>,
-        found: &mut Findings,
-    ) -> Option<String> {
+    /// A group and a partition: `billing orders-0`.
+    fn pair(&self, section: &mut Section<'_>, found: &mut Findings) -> Option<String> {
         let entry = section.required("of", found)?;
         let of = text(&entry.node, found)?;
         let place = entry.node.place;
-        match (of.split_once(' '), single) {
-            (Some((group, partition)), _) => {
+        match of.split_once(' ') {
+            Some((group, partition)) => {
                 self.references.check(group, place, &[Subject::Group], found);
                 self.references.check(partition, place, &[Subject::Partition], found);
             }
-            (None, Some(allowed)) => {
-                self.references.check(of, place, allowed, found);
-            }
-            (None, None) => {
+            None => {
                 let message = format!("`{of}` is not a group and a partition");
                 let help = "write it like of = \"billing orders-0\"";
                 found.add(Problem::new(place, message).help(help));

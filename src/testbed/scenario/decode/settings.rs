@@ -156,6 +156,12 @@ fn text_of(node: &Node) -> Option<String> {
 
 /// A name this side of the table does not have.
 pub(super) fn unknown(side: Side, name: &str, place: Place) -> Problem {
+    // Dozens of names, none of which is in the table.
+    if name.starts_with("ssl.") || name.starts_with("sasl.") {
+        return Problem::new(place, format!("`{name}` has no effect here: nothing is secured"))
+            .label("not modelled")
+            .help("remove it");
+    }
     let names = rows(side).iter().map(|row| row.name);
     let near = nearest(name, names).map(|near| format!("did you mean `{near}`?"));
     let elsewhere = SIDES.into_iter().find(|other| find(*other, name).is_some());

@@ -57,7 +57,7 @@ words! {
         LogStart "log-start" "The first offset of a partition's log: of = \"orders-0\"."
         LogEnd "log-end" "The offset the next record of a partition will get: of = \"orders-0\"."
         Committed "committed" "A group's committed offset of a partition: of = \"billing orders-0\"."
-        Lag "lag" "Records between a group's committed offset and the end: of = \"billing\" or \"billing orders-0\"."
+        Lag "lag" "Records between a group's committed offset and the end: of = \"billing orders-0\"."
         Generation "generation" "The generation of a group: of = \"billing\"."
         Rebalances "rebalances" "Completed rebalances of a group: of = \"billing\"."
         Error "error" "Errors with that `name` at an actor or machine: of = \"billing/1\"."
