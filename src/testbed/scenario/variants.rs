@@ -20,14 +20,15 @@ const NAMED: [&str; 4] = ["topics", "producers", "groups", "readers"];
 /// Lays trees over the root, as far as they fit; notes where they do not.
 pub(super) fn lay_checked(root: &mut Table, overs: &[Table], found: &mut Findings) {
     for over in overs {
-        fits(root, over, found);
-        root.lay(over);
+        let fitting = fitting(root, over, found);
+        root.lay(&fitting);
     }
 }
 
-/// Whether everything named exists.
-fn fits(root: &Table, over: &Table, found: &mut Findings) {
-    for entry in &over.entries {
+/// The part of the tree whose names exist in the root.
+fn fitting(root: &Table, over: &Table, found: &mut Findings) -> Table {
+    let mut fitting = over.clone();
+    fitting.entries.retain_mut(|entry| {
         let key = entry.key.as_str();
         if !SECTIONS.contains(&key) {
             let message = format!("`{key}` cannot be changed");
@@ -36,31 +37,35 @@ fn fits(root: &Table, over: &Table, found: &mut Findings) {
                 None => format!("what can be: {}", SECTIONS.join(", ")),
             };
             found.add(Problem::new(entry.key_place, message).help(help));
-            continue;
+            return false;
         }
-        if let (true, Value::Table(table)) = (NAMED.contains(&key), &entry.node.value) {
-            table.entries.iter().for_each(|named| exists(root, key, named, found));
+        if let Value::Table(table) = &mut entry.node.value {
+            if NAMED.contains(&key) {
+                table.entries.retain(|named| exists(root, key, named, found));
+            } else if key == "run"
+                && let Some(seeds) = table.get("seeds")
+            {
+                let message = "`run.seeds` is the whole scenario's";
+                let problem = Problem::new(seeds.place(), message);
+                found.add(problem.help("use --seeds to sweep others"));
+            }
         }
-        if let Value::Table(run) = &entry.node.value
-            && key == "run"
-            && let Some(seeds) = run.get("seeds")
-        {
-            let message = "`run.seeds` is the whole scenario's";
-            found.add(Problem::new(seeds.place(), message).help("use --seeds to sweep others"));
-        }
-    }
+        true
+    });
+    fitting
 }
 
-fn exists(root: &Table, section: &str, named: &Entry, found: &mut Findings) {
+fn exists(root: &Table, section: &str, named: &Entry, found: &mut Findings) -> bool {
     let there = root.table(section);
     if there.is_some_and(|table| table.get(&named.key).is_some()) {
-        return;
+        return true;
     }
     let names = there.map(|table| table.entries.as_slice()).unwrap_or_default();
     let near = nearest(&named.key, names.iter().map(|entry| entry.key.as_str()));
     let message = format!("there is no [{section}.{}] to change", named.key);
     let help = near.map(|near| format!("did you mean `{near}`?"));
     found.add(Problem::new(named.key_place, message).maybe_help(help));
+    false
 }
 
 /// Decodes every variant. Problems of the base are not said again.
@@ -110,8 +115,8 @@ fn one(
         }
         None => {}
     }
-    // The command line has the last word.
-    sets.iter().for_each(|set| tree.lay(set));
+    // The command line has the last word. What of it does not fit was said of the base.
+    lay_checked(&mut tree, sets, &mut Findings::default());
     append(&mut tree, "step", steps);
     replace(&mut tree, "expect", expectations);
     let mut its_own = Findings::default();

@@ -57,7 +57,7 @@ impl Surroundings<'_> {
     ) -> IndexMap<String, ProducerPlan> {
         let mut producers = IndexMap::new();
         for (entry, section) in root.each("producers", found) {
-            self.name(entry, found);
+            self.name(entry, Subject::Producer, found);
             producers.insert(entry.key.clone(), self.producer(&entry.key, section, found));
         }
         producers
@@ -70,7 +70,7 @@ impl Surroundings<'_> {
     ) -> IndexMap<String, GroupPlan> {
         let mut groups = IndexMap::new();
         for (entry, section) in root.each("groups", found) {
-            self.name(entry, found);
+            self.name(entry, Subject::Group, found);
             groups.insert(entry.key.clone(), self.group(&entry.key, section, found));
         }
         groups
@@ -83,14 +83,15 @@ impl Surroundings<'_> {
     ) -> IndexMap<String, ReaderPlan> {
         let mut readers = IndexMap::new();
         for (entry, section) in root.each("readers", found) {
-            self.name(entry, found);
+            self.name(entry, Subject::Reader, found);
             readers.insert(entry.key.clone(), self.reader(&entry.key, section, found));
         }
         readers
     }
 
-    /// References must be able to tell an actor from anything else.
-    fn name(&self, entry: &Entry, found: &mut Findings) {
+    /// References must be able to tell an actor from anything else. Of two with one name the later kind
+    /// is told: producers, then groups, then readers.
+    fn name(&self, entry: &Entry, kind: Subject, found: &mut Findings) {
         let name = entry.key.as_str();
         let legal = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
         if name.is_empty() || !name.chars().all(legal) {
@@ -99,20 +100,15 @@ impl Surroundings<'_> {
             found.add(Problem::new(entry.key_place, message).help(help));
         }
         let names = self.names();
-        let kinds = [
-            names.brokers().any(|broker| broker == name),
-            names.producers.contains_key(name),
-            names.groups.contains_key(name),
-            names.readers.contains(name),
-            names.topics.contains_key(name),
-            matches!(name, "controller" | "trial" | "operator"),
-        ];
-        if kinds.into_iter().filter(|taken| *taken).count() > 1 {
+        let taken = names.brokers().any(|broker| broker == name)
+            || names.topics.contains_key(name)
+            || matches!(name, "controller" | "trial" | "operator")
+            || (kind != Subject::Producer && names.producers.contains_key(name))
+            || (kind == Subject::Reader && names.groups.contains_key(name));
+        if taken {
             let message = format!("`{name}` is the name of something else as well");
-            found.add(
-                Problem::new(entry.key_place, message)
-                    .help("a name stands for one machine, actor or topic"),
-            );
+            let help = "a name stands for one machine, actor or topic";
+            found.add(Problem::new(entry.key_place, message).help(help));
         }
     }
 

@@ -75,29 +75,19 @@ impl Steps<'_> {
         let after_entry = section.entry("after");
         let after = after_entry.and_then(|entry| self.references.step(&entry.node, found));
         let wait: Option<Span> = section.parsed("wait", &SPAN, found);
-        let stray = |section: &Section<'_>, key: &str, found: &mut Findings| {
-            if section.has(key) {
-                let message = format!("`{key}` does not belong to this step's moment");
-                found.add(Problem::new(section.place, message).help(MOMENTS));
-            }
-        };
         if let Some(at) = at {
-            for key in ["when", "of", "record", "count", "after", "wait"] {
-                stray(section, key, found);
-            }
+            strays(section, &["when", "of", "record", "count", "after", "wait"], found);
             let time = parsed(&at.node, &SPAN, found)?;
             self.in_time(time, at.node.place, found);
             return Some(Trigger::At(time));
         }
         if when.is_some() {
-            stray(section, "wait", found);
+            strays(section, &["wait"], found);
             let Awaited { event, of, record, count } = awaited?;
             return Some(Trigger::When { event, of, record, count, after });
         }
         if after_entry.is_some() {
-            for key in ["of", "record", "count"] {
-                stray(section, key, found);
-            }
+            strays(section, &["of", "record", "count"], found);
             return Some(Trigger::After { step: after?, wait: wait.unwrap_or_default() });
         }
         found.add(Problem::new(section.place, "this step has no moment").help(MOMENTS));
@@ -253,6 +243,17 @@ impl Steps<'_> {
 
 const MOMENTS: &str =
     "a step has one moment: `at`; or `when` with of, record, count, after; or `after` with wait";
+
+/// Keys that belong to another kind of moment than the step's.
+fn strays(section: &mut Section<'_>, keys: &[&'static str], found: &mut Findings) {
+    let strays = keys.iter().filter_map(|key| Some((*key, section.entry(key)?.place())));
+    let strays: Vec<_> = strays.collect();
+    if let Some((_, place)) = strays.first() {
+        let names: Vec<_> = strays.iter().map(|(key, _)| format!("`{key}`")).collect();
+        let message = format!("this step has another moment besides {}", names.join(", "));
+        found.add(Problem::new(*place, message).help(MOMENTS));
+    }
+}
 
 fn by(section: &mut Section<'_>, found: &mut Findings) -> Option<Span> {
     section.required("by", found);
