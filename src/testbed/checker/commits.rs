@@ -3,90 +3,98 @@
 use std::collections::BTreeMap;
 
 use super::{
-    index::Index,
+    index::{Commit, Index},
+    missed::why_dropped,
     verdict::{Evidence, Verdict, Violation, at, ranges},
 };
 use crate::{
     kafka::types::{Offset, TopicPartition},
     testbed::{
-        history::{EventId, EventKind, Outcome},
+        history::{EventId, EventKind},
         plan::Cause,
     },
 };
 
-/// Judged at each commit that succeeded: every record of the workload between where the group began to
-/// read and what the commit covers must have been processed before it.
+/// Judged at each commit that came into force, whether its member heard of it or not: every record of
+/// the workload between where the group began to read and what the commit covers must have been
+/// processed before. Whether the records were lost for it is another guarantee's question.
 pub(super) fn none_passes_unprocessed(index: &Index<'_>, group: &str) -> Verdict {
     if let Some(reason) = index.no_end() {
         return Verdict::Unknown { reason };
     }
     let mut examined = 0;
     let mut violations = Vec::new();
-    // Up to where each partition has been looked at: every record is looked at once.
-    let mut seen: BTreeMap<&TopicPartition, Offset> = BTreeMap::new();
-    for event in &index.history.events {
-        if index.group_of(&event.node) != Some(group) {
-            continue;
-        }
-        match &event.kind {
-            EventKind::PositionSet { partition, offset, .. } => {
-                seen.entry(partition).or_insert(*offset);
+    for ((_, partition), commits) in index.commits.iter().filter(|((name, _), _)| *name == group) {
+        // Up to where the partition has been looked at: every record is looked at once.
+        let mut seen = beginning(index, group, partition);
+        for commit in commits {
+            if commit.upto <= seen {
+                continue;
             }
-            EventKind::CommitEnded { outcome: Outcome::Ok, offsets, .. } => {
-                for reach in offsets {
-                    let from = seen.entry(&reach.partition).or_insert(Offset(0));
-                    let upto = reach.offset;
-                    if upto <= *from {
-                        continue;
-                    }
-                    let unfinished =
-                        unfinished(index, group, &reach.partition, *from, upto, event.id);
-                    examined += 1;
-                    *from = upto;
-                    if !unfinished.is_empty() {
-                        let passed = (&reach.partition, upto);
-                        violations.push(breach(group, &event.node, event.id, passed, &unfinished));
-                    }
-                }
+            examined += 1;
+            for (cause, open) in unfinished(index, group, partition, seen, commit) {
+                violations.push(breach(group, partition, commit, cause, &open));
             }
-            _ => {}
+            seen = commit.upto;
         }
     }
     Verdict::of(examined, violations, "nothing was committed")
 }
 
+/// Where the group first stood: a group that began at the log's end owes nothing below.
+fn beginning(index: &Index<'_>, group: &str, partition: &TopicPartition) -> Offset {
+    let positions = index.positions.get(&(group, partition));
+    let first = positions.and_then(|positions| positions.first());
+    match first.map(|event| &event.kind) {
+        Some(EventKind::PositionSet { offset, .. }) => *offset,
+        _ => Offset(0),
+    }
+}
+
+/// Records the commit passes that were not processed before it, by why.
 fn unfinished(
     index: &Index<'_>,
     group: &str,
     partition: &TopicPartition,
     from: Offset,
-    upto: Offset,
-    commit: EventId,
-) -> Vec<Offset> {
-    let Some(log) = index.logs.get(partition) else { return Vec::new() };
-    let open = |offset: Offset| {
-        let entry = index.ledgers.entry(group, partition, offset);
-        entry.is_none_or(|entry| entry.processed.first().is_none_or(|first| *first > commit))
-    };
-    let records = log.between(from, upto).iter().filter(|record| record.id.is_some());
-    records.map(|record| record.offset).filter(|offset| open(*offset)).collect()
+    commit: &Commit<'_>,
+) -> BTreeMap<Cause, Vec<Offset>> {
+    let mut open: BTreeMap<Cause, Vec<Offset>> = BTreeMap::new();
+    let Some(log) = index.logs.get(partition) else { return open };
+    let before = |events: &[EventId]| events.iter().rev().copied().find(|id| *id < commit.event);
+    for record in log.between(from, commit.upto).iter().filter(|record| record.id.is_some()) {
+        let entry = index.ledgers.entry(group, partition, record.offset);
+        if entry.is_some_and(|entry| before(&entry.processed).is_some()) {
+            continue;
+        }
+        let cause = match entry.and_then(|entry| before(&entry.delivered)) {
+            Some(delivered) => {
+                let place = (partition, record.offset);
+                why_dropped(index, group, place, delivered, Some(commit)).0
+            }
+            None => Cause::CommittedBeforeProcessing,
+        };
+        open.entry(cause).or_default().push(record.offset);
+    }
+    open
 }
 
 fn breach(
     group: &str,
-    node: &str,
-    commit: EventId,
-    (partition, upto): (&TopicPartition, Offset),
+    partition: &TopicPartition,
+    commit: &Commit<'_>,
+    cause: Cause,
     unfinished: &[Offset],
 ) -> Violation {
     let open = ranges(unfinished.iter().map(|offset| offset.0));
-    let says = format!("{node} committed {upto} while {partition}@{open} were not processed");
+    let (member, upto) = (commit.member, commit.upto);
+    let says = format!("{member} committed {upto} while {partition}@{open} were not processed");
     Violation {
         anomaly: "commit-ahead".into(),
         what: format!("{group} committed past {partition}@{open}, which it had not processed")
             .into(),
         records: unfinished.iter().map(|offset| at(partition, *offset)).collect(),
-        cause: Cause::CommittedBeforeProcessing,
-        why: vec![Evidence::new(commit, says)],
+        cause,
+        why: vec![Evidence::new(commit.event, says)],
     }
 }

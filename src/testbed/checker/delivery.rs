@@ -8,12 +8,13 @@ use std::collections::BTreeMap;
 
 use super::{
     index::Index,
+    missed::{self, Missed},
     verdict::{Evidence, Verdict, Violation, at, ranges},
 };
 use crate::{
     kafka::types::{Offset, TopicPartition},
     testbed::{
-        history::{CommitKind, Entry, Event, EventId, EventKind, Outcome},
+        history::{Entry, Event, EventId, EventKind, Loss},
         plan::Cause,
     },
 };
@@ -29,14 +30,11 @@ pub(super) struct Ledger<'a> {
     verb: &'static str,
 }
 
-/// Records that were never done, by why.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Missing<'a> {
-    partition: &'a TopicPartition,
-    cause: Cause,
-    /// The event that passed them over: a commit, a position, a failure.
-    passed: Option<EventId>,
-}
+/// A record done twice: its offset, and the first two events that did it.
+type Repetition = (Offset, EventId, EventId);
+
+/// Records missed for the same reason share a violation.
+type Omissions<'a> = BTreeMap<(&'a TopicPartition, Missed<'a>), (Vec<Offset>, Option<EventId>)>;
 
 impl<'a> Ledger<'a> {
     pub fn processed(index: &'a Index<'a>, group: &'a str) -> Self {
@@ -55,24 +53,24 @@ impl<'a> Ledger<'a> {
 
     pub fn at_most_once(&self) -> Verdict {
         let mut examined = 0;
-        // One violation per partition, cause and pair of machines' lives, so that one chain tells all.
-        let mut repeated: BTreeMap<
-            (&TopicPartition, Cause, Option<EventId>),
-            Vec<(Offset, EventId, EventId)>,
-        > = BTreeMap::new();
+        // Records that came again by the same poll share a violation: one chain tells of them all.
+        let mut repeated: BTreeMap<(&TopicPartition, Cause, Option<EventId>), Vec<Repetition>> =
+            BTreeMap::new();
         for (partition, entries) in self.index.ledgers.group(self.group).into_iter().flatten() {
             for (offset, entry) in entries {
                 let done = (self.done)(entry);
                 examined += u64::from(!done.is_empty());
                 if done.len().min(self.visible) > 1 {
-                    let (cause, broke) = self.why_again(partition, done[0], done[1]);
-                    let key = (partition, cause, broke);
-                    repeated.entry(key).or_default().push((*offset, done[0], done[1]));
+                    let (first, again) = (done[0], done[1]);
+                    let (cause, _) = self.why_again(partition, first, again);
+                    let poll = entry.delivered.partition_point(|id| *id < again).checked_sub(1);
+                    let key = (partition, cause, poll.map(|poll| entry.delivered[poll]));
+                    repeated.entry(key).or_default().push((*offset, first, again));
                 }
             }
         }
-        let violation = |((partition, cause, broke), records): (_, Vec<_>)| {
-            self.repetition(partition, cause, broke, &records)
+        let violation = |((partition, cause, _), records): (_, Vec<Repetition>)| {
+            self.repetition(partition, cause, &records)
         };
         let violations = repeated.into_iter().map(violation).collect();
         Verdict::of(examined, violations, "no record was processed")
@@ -105,10 +103,10 @@ impl<'a> Ledger<'a> {
         &self,
         partition: &TopicPartition,
         cause: Cause,
-        broke: Option<EventId>,
-        records: &[(Offset, EventId, EventId)],
+        records: &[Repetition],
     ) -> Violation {
         let (_, first, again) = records[0];
+        let (_, broke) = self.why_again(partition, first, again);
         let offsets = ranges(records.iter().map(|(offset, ..)| offset.0));
         let node = |id| &self.index.history.event(id).node;
         let mut why = vec![Evidence::new(
@@ -123,6 +121,8 @@ impl<'a> Ledger<'a> {
         {
             why.push(Evidence::new(position.id, said_position(position)));
         }
+        why.sort_by_key(|evidence| evidence.event);
+        why.dedup_by_key(|evidence| evidence.event);
         let last = format!("{} {} {partition}@{offsets} again", node(again), self.verb);
         why.push(Evidence::new(again, last));
         Violation {
@@ -139,7 +139,7 @@ impl<'a> Ledger<'a> {
         let event = self.index.history.event(id);
         let node = &event.node;
         match &event.kind {
-            EventKind::MachineStopped { .. } => format!("{node} stopped"),
+            EventKind::MachineStopped { loss } => format!("{node} {}", said_end(*loss)),
             EventKind::Generation { group, generation, .. } => {
                 format!("{group} got generation {generation}")
             }
@@ -160,7 +160,7 @@ impl<'a> Ledger<'a> {
         }
         let topics = self.index.topics_of(self.group);
         let mut owed = 0;
-        let mut missing: BTreeMap<Missing<'_>, Vec<Offset>> = BTreeMap::new();
+        let mut missing = Omissions::new();
         for acked in &self.index.acked {
             let in_log = || {
                 let log = self.index.logs.get(acked.partition)?;
@@ -172,96 +172,48 @@ impl<'a> Ledger<'a> {
             owed += 1;
             let entry = self.index.ledgers.entry(self.group, acked.partition, acked.offset);
             if entry.is_none_or(|entry| (self.done)(entry).is_empty()) {
-                let (cause, passed) = self.why_never(acked.partition, acked.offset, entry);
-                let key = Missing { partition: acked.partition, cause, passed };
-                missing.entry(key).or_default().push(acked.offset);
+                let (why, became) =
+                    missed::why(self.index, self.group, acked.partition, acked.offset);
+                let omission =
+                    missing.entry((acked.partition, why)).or_insert((Vec::new(), became));
+                omission.0.push(acked.offset);
             }
         }
-        let violations = missing.into_iter().map(|(key, offsets)| self.omission(key, offsets));
+        let violations = missing.into_iter().map(|((partition, missed), (mut offsets, became))| {
+            offsets.sort_unstable();
+            self.omission(partition, missed, became, offsets)
+        });
         Verdict::of(owed, violations.collect(), "no acked record is in the group's topics")
     }
 
-    /// Why a record was never done, and the event that passed it over.
-    fn why_never(
+    fn omission(
         &self,
         partition: &TopicPartition,
-        offset: Offset,
-        entry: Option<&Entry>,
-    ) -> (Cause, Option<EventId>) {
-        let delivered = entry.and_then(|entry| entry.delivered.first().copied());
-        let passed = self.commit_past(partition, offset, delivered);
-        let Some(delivered) = delivered else {
-            let latest = self.index.positions.get(&(self.group, partition)).into_iter().flatten();
-            let reset = latest
-                .copied()
-                .find(|event| is_position(event, "reset-to-latest") && position_of(event) > offset);
-            return match (reset, passed) {
-                (Some(reset), _) => (Cause::ResetToLatest, Some(reset.id)),
-                (None, Some(commit)) => (Cause::CommittedBeforeProcessing, Some(commit.id)),
-                (None, None) => (Cause::Unexplained, None),
-            };
-        };
-        let of_record = |event: &&Event| match &event.kind {
-            EventKind::HandedOff { partition: p, offset: o }
-            | EventKind::ProcessingFailed { partition: p, offset: o, .. } => {
-                p == partition && *o == offset
-            }
-            _ => false,
-        };
-        let later = &self.index.history.events[delivered.0 as usize..];
-        // The first thing that became of it decides; one scan per missing record that was delivered,
-        // bounded by the end of its machine's life.
-        let became = later.iter().find(of_record);
-        match (became.map(|event| &event.kind), passed) {
-            (Some(EventKind::HandedOff { .. }), _) => (Cause::HandedOff, became.map(|e| e.id)),
-            (Some(EventKind::ProcessingFailed { .. }), Some(commit)) if is_close(commit) => {
-                (Cause::ClosedAfterError, Some(commit.id))
-            }
-            (Some(EventKind::ProcessingFailed { .. }), _) => {
-                (Cause::SkippedAfterError, became.map(|e| e.id))
-            }
-            (_, Some(commit)) => (Cause::CommittedBeforeProcessing, Some(commit.id)),
-            (_, None) => (Cause::Unexplained, None),
-        }
-    }
-
-    /// The first commit of the group, after the record was delivered if it was, that covers it.
-    fn commit_past(
-        &self,
-        partition: &TopicPartition,
-        offset: Offset,
-        delivered: Option<EventId>,
-    ) -> Option<&'a Event> {
-        let commits = self.index.commits.get(&(self.group, partition))?;
-        let from = delivered.unwrap_or(EventId(0));
-        let first = commits.partition_point(|(event, _)| event.id < from);
-        commits[first..].iter().find(|(_, upto)| *upto > offset).map(|(event, _)| *event)
-    }
-
-    fn omission(&self, key: Missing<'_>, offsets: Vec<Offset>) -> Violation {
-        let Missing { partition, cause, passed } = key;
+        missed: Missed<'_>,
+        became: Option<EventId>,
+        offsets: Vec<Offset>,
+    ) -> Violation {
         let lost = ranges(offsets.iter().map(|offset| offset.0));
+        let Missed { cause, delivered, passed, by } = missed;
         let mut why = Vec::new();
-        let entry = self.index.ledgers.entry(self.group, partition, offsets[0]);
-        let delivered = entry.and_then(|entry| entry.delivered.first().copied());
         if let Some(delivered) = delivered {
             why.push(Evidence::new(delivered, self.said_delivery(delivered, partition)));
         }
+        if let Some(became) = became {
+            why.push(Evidence::new(became, self.said_passing(became, partition, &lost, None)));
+        }
         if let Some(passed) = passed {
-            why.push(Evidence::new(passed, self.said_passing(passed, partition, &lost)));
-            let event = self.index.history.event(passed);
-            let end = EventId(u32::MAX);
-            if let Some(stop) = self.index.stop_between(&event.node, passed, end) {
-                why.push(Evidence::new(stop, self.said_stop(stop, delivered, partition)));
-                let next = self.index.positions.get(&(self.group, partition)).into_iter().flatten();
-                if let Some(position) = next.copied().find(|event| event.id > stop) {
-                    why.push(Evidence::new(position.id, said_position(position)));
-                }
-            }
+            why.push(Evidence::new(passed, self.said_passing(passed, partition, &lost, by)));
+            why.extend(self.replacement(
+                partition,
+                passed.max(delivered.unwrap_or(passed)),
+                missed,
+            ));
         }
         if let Some(log) = self.index.logs.get(partition) {
             why.push(Evidence::new(log.event, format!("the log holds {partition}@{lost}")));
         }
+        why.sort_by_key(|evidence| evidence.event);
         let group = self.group;
         Violation {
             anomaly: "unseen".into(),
@@ -272,6 +224,26 @@ impl<'a> Ledger<'a> {
         }
     }
 
+    /// How the member that passed the records over ended, and where its replacement began.
+    fn replacement(
+        &self,
+        partition: &TopicPartition,
+        passed: EventId,
+        missed: Missed<'_>,
+    ) -> Vec<Evidence> {
+        let end = EventId(u32::MAX);
+        let stop = missed.by.and_then(|member| self.index.stop_between(member, passed, end));
+        let Some(stop) = stop.filter(|_| missed.cause != Cause::ResetToLatest) else {
+            return Vec::new();
+        };
+        let mut why = vec![Evidence::new(stop, self.said_stop(stop, missed.delivered, partition))];
+        let positions = self.index.positions.get(&(self.group, partition)).into_iter().flatten();
+        if let Some(position) = positions.copied().find(|event| event.id > stop) {
+            why.push(Evidence::new(position.id, said_position(position)));
+        }
+        why
+    }
+
     fn said_delivery(&self, id: EventId, partition: &TopicPartition) -> String {
         let event = self.index.history.event(id);
         let EventKind::Polled { records } = &event.kind else { return String::new() };
@@ -280,65 +252,69 @@ impl<'a> Ledger<'a> {
         format!("{} received {partition}@{offsets}", event.node)
     }
 
-    fn said_passing(&self, id: EventId, partition: &TopicPartition, lost: &str) -> String {
+    fn said_passing(
+        &self,
+        id: EventId,
+        partition: &TopicPartition,
+        lost: &str,
+        by: Option<&str>,
+    ) -> String {
         let event = self.index.history.event(id);
+        let node = by.unwrap_or(&event.node);
         match &event.kind {
-            EventKind::CommitEnded { offsets, .. } => {
+            EventKind::CommitEnded { offsets, .. }
+            | EventKind::OffsetsCommitted { offsets, .. } => {
                 let reach = offsets.iter().find(|reach| reach.partition == *partition);
                 let upto = reach.map_or(Offset(-1), |reach| reach.offset);
-                format!("{} committed {upto} while {lost} were not {}", event.node, self.verb)
+                format!("{node} committed {upto} while {lost} were not {}", self.verb)
             }
             EventKind::PositionSet { .. } => said_position(event),
-            EventKind::HandedOff { .. } => format!("{} handed {lost} to a worker", event.node),
-            EventKind::ProcessingFailed { error, .. } => {
-                format!("{} failed on {lost}: {error}", event.node)
+            EventKind::HandedOff { offset, .. } => {
+                format!("{node} handed {partition}@{offset} to a worker")
             }
-            _ => format!("{}: {:?}", event.node, event.kind),
+            EventKind::ProcessingFailed { partition, offset, error } => {
+                format!("{node} failed on {partition}@{offset}: {error}")
+            }
+            _ => format!("{node}: {:?}", event.kind),
         }
     }
 
-    /// `billing/1 stopped; processed: 0, 1`.
+    /// `billing/1 crashed; processed: 0..1`.
     fn said_stop(
         &self,
         stop: EventId,
         delivered: Option<EventId>,
         partition: &TopicPartition,
     ) -> String {
-        let node = &self.index.history.event(stop).node;
-        let Some(delivered) = delivered else { return format!("{node} stopped") };
-        let EventKind::Polled { records } = &self.index.history.event(delivered).kind else {
-            return format!("{node} stopped");
+        let event = self.index.history.event(stop);
+        let loss = match event.kind {
+            EventKind::MachineStopped { loss } => loss,
+            _ => Loss::Nothing,
         };
+        let ended = format!("{} {}", event.node, said_end(loss));
+        let delivery = delivered.map(|delivered| &self.index.history.event(delivered).kind);
+        let Some(EventKind::Polled { records }) = delivery else { return ended };
         let done =
             records.iter().filter(|record| record.partition == *partition).filter(|record| {
                 let entry = self.index.ledgers.entry(self.group, partition, record.offset);
                 entry.is_some_and(|entry| (self.done)(entry).iter().any(|id| *id < stop))
             });
         let done = ranges(done.map(|record| record.offset.0));
-        if done.is_empty() {
-            format!("{node} stopped with none of them {}", self.verb)
-        } else {
-            format!("{node} stopped; {}: {done}", self.verb)
-        }
+        let done = if done.is_empty() { "none" } else { &done };
+        format!("{ended}; {}: {done}", self.verb)
+    }
+}
+
+fn said_end(loss: Loss) -> &'static str {
+    match loss {
+        Loss::Process => "crashed",
+        Loss::Power => "lost power",
+        Loss::Nothing => "ended",
     }
 }
 
 fn is_position(event: &Event, wanted: &str) -> bool {
     matches!(&event.kind, EventKind::PositionSet { why, .. } if &**why == wanted)
-}
-
-fn position_of(event: &Event) -> Offset {
-    match event.kind {
-        EventKind::PositionSet { offset, .. } => offset,
-        _ => Offset(-1),
-    }
-}
-
-fn is_close(event: &Event) -> bool {
-    matches!(
-        event.kind,
-        EventKind::CommitEnded { kind: CommitKind::Close, outcome: Outcome::Ok, .. }
-    )
 }
 
 /// `billing/1 started at the committed offset, 5`.

@@ -8,8 +8,8 @@ use std::{
 use crate::{
     kafka::types::{Offset, TopicPartition},
     testbed::history::{
-        Event, EventId, EventKind, History, Ledgers, LoggedRecord, Loss, NodeName, Outcome,
-        RecordId,
+        CommitKind, Event, EventId, EventKind, History, Ledgers, LoggedRecord, Loss, NodeName,
+        OffsetReach, Outcome, RecordId,
     },
 };
 
@@ -47,6 +47,34 @@ impl<'a> FinalLog<'a> {
     }
 }
 
+/// A commit that is in force.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Commit<'a> {
+    pub event: EventId,
+    /// Who made it.
+    pub member: &'a str,
+    pub upto: Offset,
+    /// Whether it is the one that `close()` makes.
+    pub closing: bool,
+}
+
+/// What one consumer's program did, in order.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Doings {
+    pub polls: Vec<EventId>,
+    /// Records the handler began.
+    pub begun: Vec<EventId>,
+    /// Records the handler failed on.
+    pub failures: Vec<EventId>,
+    /// The kind of its last commit.
+    committing: Option<CommitKind>,
+}
+
+/// The first of these ascending events after `from`.
+pub(super) fn first_after(events: &[EventId], from: EventId) -> Option<EventId> {
+    events.get(events.partition_point(|id| *id <= from)).copied()
+}
+
 /// What all checkers look up.
 pub struct Index<'a> {
     pub history: &'a History,
@@ -55,6 +83,8 @@ pub struct Index<'a> {
     pub(super) logs: BTreeMap<&'a TopicPartition, FinalLog<'a>>,
     /// When each attempt at a record was sent.
     pub(super) sent: HashMap<&'a RecordId, EventId>,
+    /// When each attempt's outcome was known.
+    ended: HashMap<&'a RecordId, EventId>,
     /// Batches sent again, by machine, in order.
     pub(super) retries: BTreeMap<&'a NodeName, Vec<&'a Event>>,
     /// Ends of machines, by machine, in order.
@@ -63,10 +93,19 @@ pub struct Index<'a> {
     pub(super) rebalances: BTreeMap<&'a str, Vec<EventId>>,
     /// Positions set by the members of a group, by group and partition, in order.
     pub(super) positions: BTreeMap<(&'a str, &'a TopicPartition), Vec<&'a Event>>,
-    /// Commits of the members of a group that succeeded and what they cover, in order.
-    pub(super) commits: BTreeMap<(&'a str, &'a TopicPartition), Vec<(&'a Event, Offset)>>,
+    /// Commits of a group by partition, as its coordinator accepted them and as its members heard of
+    /// it, in order.
+    pub(super) commits: BTreeMap<(&'a str, &'a TopicPartition), Vec<Commit<'a>>>,
     /// Faults on links, disks and clocks.
     pub(super) faults: Vec<&'a Event>,
+    /// Recoveries by partition, in order: the event and where the log then ended.
+    pub(super) recoveries: BTreeMap<&'a TopicPartition, Vec<(EventId, Offset)>>,
+    /// What consumers did, by machine.
+    pub(super) doings: HashMap<&'a str, Doings>,
+    /// Records given to workers, by group: when first.
+    pub(super) handed_off: HashMap<(&'a str, &'a TopicPartition, Offset), EventId>,
+    /// Records the handler failed on, by group: when last.
+    pub(super) failed: HashMap<(&'a str, &'a TopicPartition, Offset), EventId>,
     group_of: HashMap<&'a str, &'a str>,
     /// Bound or bug that ended the trial early.
     pub(super) cut_short: Option<&'a Event>,
@@ -84,12 +123,17 @@ impl<'a> Index<'a> {
             acked: Vec::new(),
             logs: BTreeMap::new(),
             sent: HashMap::new(),
+            ended: HashMap::new(),
             retries: BTreeMap::new(),
             stops: BTreeMap::new(),
             rebalances: BTreeMap::new(),
             positions: BTreeMap::new(),
             commits: BTreeMap::new(),
             faults: Vec::new(),
+            recoveries: BTreeMap::new(),
+            doings: HashMap::new(),
+            handed_off: HashMap::new(),
+            failed: HashMap::new(),
             group_of,
             cut_short: None,
         };
@@ -102,13 +146,11 @@ impl<'a> Index<'a> {
             EventKind::Sent { record, .. } => {
                 self.sent.insert(record, event.id);
             }
-            EventKind::SendEnded {
-                record,
-                outcome: Outcome::Ok,
-                partition: Some(partition),
-                offset,
-            } => {
-                self.acked.push(Acked { record, partition, offset: *offset, event: event.id });
+            EventKind::SendEnded { record, outcome, partition, offset } => {
+                self.ended.insert(record, event.id);
+                if let (Outcome::Ok, Some(partition)) = (outcome, partition) {
+                    self.acked.push(Acked { record, partition, offset: *offset, event: event.id });
+                }
             }
             EventKind::BatchRetried { .. } => {
                 self.retries.entry(&event.node).or_default().push(event);
@@ -129,14 +171,38 @@ impl<'a> Index<'a> {
                     self.positions.entry((group, partition)).or_default().push(event);
                 }
             }
+            EventKind::CommitInvoked { kind, .. } => {
+                self.doings.entry(&event.node).or_default().committing = Some(*kind);
+            }
             EventKind::CommitEnded { outcome: Outcome::Ok, offsets, .. } => {
-                let Some(group) = self.group_of(&event.node) else { return };
-                for reach in offsets {
-                    let commits = self.commits.entry((group, &reach.partition)).or_default();
-                    commits.push((event, reach.offset));
+                if let Some(group) = self.group_of(&event.node) {
+                    self.take_commit(event, group, &event.node, offsets);
                 }
             }
+            EventKind::OffsetsCommitted { group, client, offsets } => {
+                self.take_commit(event, group, client, offsets);
+            }
+            EventKind::LogRecovered { partition, end, .. } => {
+                self.recoveries.entry(partition).or_default().push((event.id, *end));
+            }
             EventKind::Fault { .. } => self.faults.push(event),
+            EventKind::Polled { .. } => {
+                self.doings.entry(&event.node).or_default().polls.push(event.id);
+            }
+            EventKind::Processing { .. } => {
+                self.doings.entry(&event.node).or_default().begun.push(event.id);
+            }
+            EventKind::ProcessingFailed { partition, offset, .. } => {
+                self.doings.entry(&event.node).or_default().failures.push(event.id);
+                if let Some(group) = self.group_of(&event.node) {
+                    self.failed.insert((group, partition, *offset), event.id);
+                }
+            }
+            EventKind::HandedOff { partition, offset } => {
+                if let Some(group) = self.group_of(&event.node) {
+                    self.handed_off.entry((group, partition, *offset)).or_insert(event.id);
+                }
+            }
             EventKind::FinalLog { partition, start, end, records } => {
                 let log = FinalLog { start: *start, end: *end, records, event: event.id };
                 self.logs.insert(partition, log);
@@ -148,6 +214,23 @@ impl<'a> Index<'a> {
         }
     }
 
+    fn take_commit(
+        &mut self,
+        event: &'a Event,
+        group: &'a str,
+        member: &'a str,
+        offsets: &'a [OffsetReach],
+    ) {
+        let closing = self
+            .doings
+            .get(member)
+            .is_some_and(|doings| doings.committing == Some(CommitKind::Close));
+        for OffsetReach { partition, offset } in offsets {
+            let commit = Commit { event: event.id, member, upto: *offset, closing };
+            self.commits.entry((group, partition)).or_default().push(commit);
+        }
+    }
+
     /// The group, or reader, whose member runs on the machine.
     pub(super) fn group_of(&self, node: &str) -> Option<&'a str> {
         self.group_of.get(node).copied()
@@ -156,6 +239,17 @@ impl<'a> Index<'a> {
     /// When the record was sent; `None` for one nobody sent.
     pub(super) fn sent(&self, record: &RecordId) -> Option<EventId> {
         self.sent.get(record).copied()
+    }
+
+    /// The first batch of the producer for the partition that was sent again between the send of the
+    /// record and the answer to it.
+    pub(super) fn retry_of(&self, id: &RecordId, partition: &TopicPartition) -> Option<&'a Event> {
+        let sent = self.sent(id)?;
+        let retries = self.retries.get(&id.producer)?;
+        let later = &retries[retries.partition_point(|event| event.id <= sent)..];
+        let ended = self.ended.get(id).copied().unwrap_or(EventId(u32::MAX));
+        let of_partition = |event: &&&Event| matches!(&event.kind, EventKind::BatchRetried { partition: p, .. } if p == partition);
+        later.iter().take_while(|event| event.id < ended).find(of_partition).copied()
     }
 
     /// The first end of the machine after `from` and before `to`.
@@ -194,9 +288,11 @@ impl<'a> Index<'a> {
         self.history.setup.groups.get(group).map_or(&[], |group| &group.topics)
     }
 
-    /// Whether a partition is what `of` names: itself or its topic.
+    /// Whether a partition is what `of` names: itself or its topic. Asked for every record: no text is made.
     pub(super) fn is_of(partition: &TopicPartition, of: &str) -> bool {
-        partition.topic.as_str() == of || partition.to_string() == of
+        let Some(rest) = of.strip_prefix(partition.topic.as_str()) else { return false };
+        let number = || rest.strip_prefix('-')?.parse::<i32>().ok();
+        rest.is_empty() || number().is_some_and(|number| number == partition.partition)
     }
 
     /// Why guarantees that need the end of the trial cannot be judged.

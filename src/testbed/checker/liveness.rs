@@ -66,7 +66,7 @@ fn reached(index: &Index<'_>, group: &str, partition: &TopicPartition) -> Offset
         _ => None,
     });
     let commits = index.commits.get(&(group, partition)).into_iter().flatten();
-    let committed = commits.map(|(_, upto)| *upto);
+    let committed = commits.map(|commit| commit.upto);
     position.chain(committed).fold(delivered, Offset::max)
 }
 

@@ -13,11 +13,14 @@ mod facts;
 mod index;
 mod judge;
 mod liveness;
+mod missed;
 mod order;
 mod owners;
 mod polls;
 mod processing;
 mod survival;
+#[cfg(test)]
+mod tests;
 mod verdict;
 
 pub use coverage::{Reached, reached};

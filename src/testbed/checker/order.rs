@@ -10,12 +10,12 @@ use std::{
 
 use super::{
     index::{FinalLog, Index},
-    verdict::{Evidence, Verdict, Violation, at},
+    verdict::{Breaches, Evidence, Verdict, Violation, at},
 };
 use crate::{
     kafka::types::{Offset, TopicPartition},
     testbed::{
-        history::{EventId, EventKind, LoggedRecord, NodeName, RecordId},
+        history::{Event, EventId, EventKind, LoggedRecord, RecordId},
         plan::Cause,
     },
 };
@@ -26,7 +26,7 @@ pub(super) fn per_partition(index: &Index<'_>, of: &str) -> Verdict {
         return Verdict::Unknown { reason };
     }
     let mut examined = 0;
-    let mut violations = Vec::new();
+    let mut breaches = Breaches::new();
     for (partition, log) in logs_of(index, of) {
         let mut latest: HashMap<&str, (EventId, &LoggedRecord)> = HashMap::new();
         let mut seen = HashSet::new();
@@ -38,7 +38,11 @@ pub(super) fn per_partition(index: &Index<'_>, of: &str) -> Verdict {
             examined += 1;
             match latest.get(&*id.producer) {
                 Some((last, before)) if sent < *last => {
-                    violations.push(overtaken(index, partition, before, record, id));
+                    let retry = index.retry_of(id, partition);
+                    let key = (partition, &*id.producer, retry.map(|event| event.id));
+                    breaches.add(key, at(partition, record.offset), || {
+                        overtaken(index, partition, before, record, (id, retry))
+                    });
                 }
                 _ => {
                     latest.insert(&id.producer, (sent, record));
@@ -46,7 +50,7 @@ pub(super) fn per_partition(index: &Index<'_>, of: &str) -> Verdict {
             }
         }
     }
-    Verdict::of(examined, violations, "no record is in the log")
+    Verdict::of(examined, breaches.into_violations(), "no record is in the log")
 }
 
 /// Partitions that `of` names: a topic's, one, or all of them for a producer.
@@ -77,16 +81,9 @@ fn overtaken(
     partition: &TopicPartition,
     before: &LoggedRecord,
     record: &LoggedRecord,
-    id: &RecordId,
+    (id, retry): (&RecordId, Option<&Event>),
 ) -> Violation {
     let first = before.id.as_ref().expect("only records with an identity are compared");
-    let retry = index.retries.get(&NodeName::clone(&id.producer)).and_then(|retries| {
-        let of_partition = |kind: &EventKind| {
-            matches!(kind, EventKind::BatchRetried { partition: p, .. } if p == partition)
-        };
-        let sent = index.sent(id)?;
-        retries.iter().find(|event| event.id > sent && of_partition(&event.kind))
-    });
     let mut why = Vec::new();
     for id in [id, first] {
         if let Some(sent) = index.sent(id) {
@@ -118,7 +115,7 @@ pub(super) fn per_key(index: &Index<'_>, of: &str) -> Verdict {
         return Verdict::Unknown { reason };
     }
     let mut examined = 0;
-    let mut violations = Vec::new();
+    let mut breaches = Breaches::new();
     let mut homes: BTreeMap<Arc<str>, (&TopicPartition, Offset, EventId)> = BTreeMap::new();
     for (partition, log) in logs_of(index, of) {
         for record in log.records {
@@ -128,11 +125,12 @@ pub(super) fn per_key(index: &Index<'_>, of: &str) -> Verdict {
                 homes.entry(Arc::clone(key)).or_insert((partition, record.offset, log.event));
             if home.0 != partition {
                 let (home, offset, event) = *home;
+                let place = at(partition, record.offset);
                 let here = format!("and {id}, with the same key, in {partition}@{}", record.offset);
-                violations.push(Violation {
+                breaches.add((home, partition), place.clone(), || Violation {
                     anomaly: "key-split".into(),
                     what: format!("key {key} is in {home} and in {partition}").into(),
-                    records: vec![at(partition, record.offset)],
+                    records: vec![place],
                     cause: Cause::KeyMoved,
                     why: vec![
                         Evidence::new(event, format!("key {key} is at {home}@{offset}")),
@@ -142,14 +140,14 @@ pub(super) fn per_key(index: &Index<'_>, of: &str) -> Verdict {
             }
         }
     }
-    let keyed = Verdict::of(examined, violations, "no record has a key");
+    let keyed = Verdict::of(examined, breaches.into_violations(), "no record has a key");
     if examined == 0 { keyed } else { keyed.and(per_partition(index, of)) }
 }
 
 /// A group is given the records of its topics in the order they were sent, whatever their partition.
 pub(super) fn per_topic(index: &Index<'_>, group: &str) -> Verdict {
     let mut examined = 0;
-    let mut violations = Vec::new();
+    let mut breaches = Breaches::new();
     let mut latest: HashMap<&str, (EventId, &TopicPartition, &RecordId)> = HashMap::new();
     let mut seen = HashSet::new();
     for event in &index.history.events {
@@ -166,10 +164,11 @@ pub(super) fn per_topic(index: &Index<'_>, group: &str) -> Verdict {
                     let several = **partition != delivery.partition;
                     let cause = if several { Cause::SeveralPartitions } else { Cause::Unexplained };
                     let here = &delivery.partition;
-                    violations.push(Violation {
+                    let place = at(here, delivery.offset);
+                    breaches.add(cause, place.clone(), || Violation {
                         anomaly: "reordered".into(),
                         what: format!("{id} of {here} came after {first} of {partition}").into(),
-                        records: vec![at(here, delivery.offset)],
+                        records: vec![place],
                         cause,
                         why: vec![
                             Evidence::new(sent, format!("{id} was sent")),
@@ -187,5 +186,5 @@ pub(super) fn per_topic(index: &Index<'_>, group: &str) -> Verdict {
             }
         }
     }
-    Verdict::of(examined, violations, "no record was delivered")
+    Verdict::of(examined, breaches.into_violations(), "no record was delivered")
 }

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     index::Index,
-    verdict::{Evidence, Verdict, Violation, at, ranges},
+    verdict::{Breaches, Evidence, Verdict, Violation, at, ranges},
 };
 use crate::{
     kafka::types::{Offset, TopicPartition},
     testbed::{
         history::{Event, EventId, EventKind, NodeName},
-        plan::Cause,
+        plan::{Cause, RecordAt},
     },
 };
 
@@ -81,50 +81,81 @@ pub(super) fn none_skipped(index: &Index<'_>, group: &str) -> Verdict {
             }
         })
     });
-    let resets = resets(index, group);
-    match (gaps, resets.is_empty()) {
-        (gaps, true) => gaps,
-        (gaps, false) => Verdict::Violated { violations: resets }.and(match gaps {
-            // Nothing delivered is no excuse for what was passed over.
-            Verdict::Unknown { .. } => Verdict::Holds { examined: 1 },
-            gaps => gaps,
-        }),
+    let told: BTreeSet<RecordAt> = match &gaps {
+        Verdict::Violated { violations } => {
+            violations.iter().flat_map(|violation| &violation.records).cloned().collect()
+        }
+        _ => BTreeSet::new(),
+    };
+    let passed = never_given(index, group, &told);
+    if passed.is_empty() {
+        return gaps;
     }
+    Verdict::Violated { violations: passed }.and(match gaps {
+        // Nothing delivered is no excuse for what was passed over.
+        Verdict::Unknown { .. } => Verdict::Holds { examined: 1 },
+        gaps => gaps,
+    })
 }
 
-/// Records that lay in the log when a member began behind them, and that the group never got.
-fn resets(index: &Index<'_>, group: &str) -> Vec<Violation> {
-    let mut violations = Vec::new();
+/// Records of the log that some member began behind and that the group never got. What a seek passed is
+/// the application's own choice.
+fn never_given(index: &Index<'_>, group: &str, told: &BTreeSet<RecordAt>) -> Vec<Violation> {
+    let mut breaches = Breaches::new();
     for ((_, partition), events) in index.positions.iter().filter(|((name, _), _)| *name == group) {
         let Some(log) = index.logs.get(partition) else { continue };
-        let mut told = BTreeSet::new();
-        for event in events {
-            let EventKind::PositionSet { offset, why, .. } = &event.kind else { continue };
-            if &**why != "reset-to-latest" {
+        let places = || events.iter().filter_map(|event| place_of(event));
+        let furthest = places().map(|(offset, _)| offset).max().unwrap_or_default();
+        for record in log.between(log.start, furthest) {
+            let here = at(partition, record.offset);
+            if index.ledgers.entry(group, partition, record.offset).is_some()
+                || told.contains(&here)
+            {
                 continue;
             }
-            let delivered = |offset| index.ledgers.entry(group, partition, offset).is_some();
-            let passed = log.between(log.start, *offset).iter().map(|record| record.offset);
-            let passed: Vec<_> =
-                passed.filter(|offset| !delivered(*offset) && told.insert(*offset)).collect();
-            if passed.is_empty() {
-                continue;
-            }
-            let offsets = ranges(passed.iter().map(|offset| offset.0));
-            let says = format!("{} began {partition} at its end, {offset}", event.node);
-            violations.push(Violation {
-                anomaly: "poll-skip".into(),
-                what: format!("{group} passed over {partition}@{offsets}").into(),
-                records: passed.iter().map(|offset| at(partition, *offset)).collect(),
-                cause: Cause::ResetToLatest,
-                why: vec![
-                    Evidence::new(event.id, says),
-                    Evidence::new(log.event, format!("the log holds {partition}@{offsets}")),
-                ],
+            let behind =
+                |event: &&&Event| place_of(event).is_some_and(|(offset, _)| offset > record.offset);
+            let Some(event) = events.iter().find(behind) else { continue };
+            let cause = match place_of(event) {
+                Some((_, "seek")) => continue,
+                Some((_, "reset-to-latest")) => Cause::ResetToLatest,
+                _ => Cause::Unexplained,
+            };
+            let place = here.clone();
+            breaches.add((*partition, event.id), place, || {
+                passed_over(group, here, cause, event, log.event)
             });
         }
     }
-    violations
+    breaches.into_violations()
+}
+
+fn place_of(event: &Event) -> Option<(Offset, &str)> {
+    match &event.kind {
+        EventKind::PositionSet { offset, why, .. } => Some((*offset, why)),
+        _ => None,
+    }
+}
+
+fn passed_over(
+    group: &str,
+    record: RecordAt,
+    cause: Cause,
+    event: &Event,
+    log: EventId,
+) -> Violation {
+    let (offset, why) = place_of(event).unwrap_or_default();
+    let says = format!("{} began {} at {offset} ({why})", event.node, record.partition);
+    Violation {
+        anomaly: "poll-skip".into(),
+        what: format!("{group} passed over {record}").into(),
+        cause,
+        why: vec![
+            Evidence::new(event.id, says),
+            Evidence::new(log, format!("the log holds {record}")),
+        ],
+        records: vec![record],
+    }
 }
 
 /// Shows every delivery with where its consumer stood; the judge returns a violation or nothing.

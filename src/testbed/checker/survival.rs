@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{
     index::{Acked, FinalLog, Index},
-    verdict::{Evidence, Verdict, Violation, at},
+    verdict::{Breaches, Evidence, Verdict, Violation, at},
 };
 use crate::{
     kafka::types::{Offset, TopicPartition},
@@ -24,7 +24,7 @@ pub(super) fn acked_records(index: &Index<'_>, of: &str) -> Verdict {
         return Verdict::Unknown { reason };
     }
     let mut examined = 0;
-    let mut violations = Vec::new();
+    let mut breaches = Breaches::new();
     for acked in &index.acked {
         if &*acked.record.producer != of && !Index::is_of(acked.partition, of) {
             continue;
@@ -36,42 +36,62 @@ pub(super) fn acked_records(index: &Index<'_>, of: &str) -> Verdict {
         examined += 1;
         let there = log.at(acked.offset).and_then(|record| record.id.as_ref());
         if there != Some(acked.record) {
-            violations.push(lost(index, acked, log, there));
+            let blow = Blow::on(index, acked);
+            let (key, place) = ((acked.partition, blow), at(acked.partition, acked.offset));
+            breaches.add(key, place, || lost(index, acked, blow, log, there));
         }
     }
-    Verdict::of(examined, violations, "no record was acked at an offset")
+    Verdict::of(examined, breaches.into_violations(), "no record was acked at an offset")
+}
+
+/// What took an acked record out of its log.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Blow {
+    cause: Cause,
+    /// The recovery that came back without it.
+    recovery: Option<(EventId, Offset)>,
+    power: Option<EventId>,
+    lie: Option<EventId>,
+}
+
+impl Blow {
+    fn on(index: &Index<'_>, acked: &Acked<'_>) -> Blow {
+        let recoveries = index.recoveries.get(acked.partition).map_or(&[][..], |all| all);
+        let later = &recoveries[recoveries.partition_point(|(id, _)| *id <= acked.event)..];
+        let recovery = later.iter().copied().find(|(_, end)| *end <= acked.offset);
+        let node = recovery.map(|(id, _)| &index.history.event(id).node);
+        let lie = fault_on(index, node, "lying disk").map(|event| event.id);
+        let power = node.and_then(|node| power_loss_before(index, node, recovery?.0, acked.event));
+        let cause = match (lie, power) {
+            (Some(_), _) => Cause::LyingDisk,
+            (None, Some(_)) => Cause::UnflushedPowerLoss,
+            (None, None) => Cause::Unexplained,
+        };
+        Blow { cause, recovery, power, lie }
+    }
 }
 
 fn lost(
     index: &Index<'_>,
     acked: &Acked<'_>,
+    blow: Blow,
     log: &FinalLog<'_>,
     there: Option<&RecordId>,
 ) -> Violation {
     let Acked { record, partition, offset, event } = acked;
+    let node = |id| &index.history.event(id).node;
     let mut why =
         vec![Evidence::new(*event, format!("{record} was acked at {partition}@{offset}"))];
-    let later = &index.history.events[event.0 as usize..];
-    let recovery = later.iter().find(|event| cuts(event, partition, *offset));
-    let node = recovery.map(|event| &event.node);
-    let lie = fault_on(index, node, "lying disk");
-    let power = node.and_then(|node| power_loss_before(index, node, recovery?.id, *event));
-    let mut cause = Cause::Unexplained;
-    if let Some(power) = power {
-        cause = Cause::UnflushedPowerLoss;
-        why.push(Evidence::new(power, format!("{} lost power", index.history.event(power).node)));
+    if let Some(power) = blow.power {
+        why.push(Evidence::new(power, format!("{} lost power", node(power))));
     }
-    if let Some(lie) = lie {
-        cause = Cause::LyingDisk;
-        let says = format!("{}'s disk said it had synced, and had not", lie.node);
-        why.insert(0, Evidence::new(lie.id, says));
+    if let Some(lie) = blow.lie {
+        let says = format!("{}'s disk began to say it had synced when it had not", node(lie));
+        why.push(Evidence::new(lie, says));
     }
-    if let Some(recovery) = recovery {
-        let EventKind::LogRecovered { end, .. } = recovery.kind else {
-            unreachable!("as cuts() says")
-        };
-        let says = format!("{} came back with {partition} ending at {end}", recovery.node);
-        why.push(Evidence::new(recovery.id, says));
+    if let Some((recovery, end)) = blow.recovery {
+        let says = format!("{} came back with {partition} ending at {end}", node(recovery));
+        why.push(Evidence::new(recovery, says));
     }
     let instead = match there {
         Some(other) => format!("{partition}@{offset} holds {other}"),
@@ -83,13 +103,9 @@ fn lost(
         anomaly: "lost-write".into(),
         what: format!("{record} was acked at {partition}@{offset} and is not in the log").into(),
         records: vec![at(partition, *offset)],
-        cause,
+        cause: blow.cause,
         why,
     }
-}
-
-fn cuts(event: &Event, partition: &TopicPartition, offset: Offset) -> bool {
-    matches!(&event.kind, EventKind::LogRecovered { partition: p, end, .. } if p == partition && *end <= offset)
 }
 
 /// The last time the machine lost power between the ack and the recovery.
@@ -120,7 +136,7 @@ pub(super) fn no_duplicate_append(index: &Index<'_>, of: &str) -> Verdict {
     }
     let by_producer = index.history.setup.producers.contains_key(of);
     let mut examined = 0;
-    let mut violations = Vec::new();
+    let mut breaches = Breaches::new();
     let mut first: HashMap<&RecordId, (&TopicPartition, Offset)> = HashMap::new();
     for (partition, log) in &index.logs {
         if !by_producer && !Index::is_of(partition, of) {
@@ -135,7 +151,12 @@ pub(super) fn no_duplicate_append(index: &Index<'_>, of: &str) -> Verdict {
             match first.get(id) {
                 Some(place) => {
                     let again = (*partition, record.offset);
-                    violations.push(doubled(index, id, *place, again, log.event));
+                    let retry = index.retry_of(id, partition);
+                    let key = (*partition, retry.map(|event| event.id));
+                    let place = *place;
+                    breaches.add(key, at(partition, record.offset), || {
+                        doubled(index, id, place, again, retry, log.event)
+                    });
                 }
                 None => {
                     first.insert(id, (partition, record.offset));
@@ -143,7 +164,7 @@ pub(super) fn no_duplicate_append(index: &Index<'_>, of: &str) -> Verdict {
             }
         }
     }
-    Verdict::of(examined, violations, "no record is in the log")
+    Verdict::of(examined, breaches.into_violations(), "no record is in the log")
 }
 
 fn doubled(
@@ -151,15 +172,10 @@ fn doubled(
     id: &RecordId,
     first: (&TopicPartition, Offset),
     again: (&TopicPartition, Offset),
+    retry: Option<&Event>,
     log: EventId,
 ) -> Violation {
     let sent = index.sent(id);
-    let retry = index.retries.get(&NodeName::clone(&id.producer)).and_then(|retries| {
-        let of_partition = |kind: &EventKind| {
-            matches!(kind, EventKind::BatchRetried { partition, .. } if partition == again.0)
-        };
-        retries.iter().find(|event| Some(event.id) > sent && of_partition(&event.kind))
-    });
     let mut why = Vec::new();
     if let Some(sent) = sent {
         why.push(Evidence::new(sent, format!("{id} was sent, once")));

@@ -1,6 +1,9 @@
 //! What a checker says.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -84,6 +87,39 @@ impl Verdict {
                 Verdict::Holds { examined: a.max(b) }
             }
         }
+    }
+}
+
+/// Breaches by what they have in common: the first of a kind tells its chain, the others add their
+/// records to it.
+pub(super) struct Breaches<K>(BTreeMap<K, (Violation, u64)>);
+
+impl<K: Ord> Breaches<K> {
+    pub fn new() -> Self {
+        Breaches(BTreeMap::new())
+    }
+
+    pub fn add(&mut self, key: K, record: RecordAt, make: impl FnOnce() -> Violation) {
+        match self.0.entry(key) {
+            Entry::Vacant(new) => {
+                new.insert((make(), 0));
+            }
+            Entry::Occupied(mut old) => {
+                let (violation, more) = old.get_mut();
+                violation.records.push(record);
+                *more += 1;
+            }
+        }
+    }
+
+    pub fn into_violations(self) -> Vec<Violation> {
+        let finish = |(mut violation, more): (Violation, u64)| {
+            if more > 0 {
+                violation.what = format!("{}, and {more} more like it", violation.what).into();
+            }
+            violation
+        };
+        self.0.into_values().map(finish).collect()
     }
 }
 

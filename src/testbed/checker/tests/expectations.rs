@@ -1,0 +1,124 @@
+//! Expectations are met exactly or not at all; facts are counted.
+
+use super::{super::judge, history_of};
+use crate::testbed::{
+    checker::Judgement,
+    plan::{
+        Cause, ClusterPlan, Comparison, ConfigMap, End, Expectation, ExpectedVerdict, FactKind,
+        Guarantee, NetworkPlan, Plan, RunPlan, Span, SpanRange, Tolerance,
+    },
+};
+
+const LOST: &str = "
+    shop acks 0..3
+    billing/1 joins 1 orders-0
+    billing/1 starts 0 reset-to-earliest
+    billing/1 polls 0..3
+    billing/1 commits 4
+    billing/1 processes 0 1
+    billing/1 errs CommitFailedException
+    billing/1 crashes
+    shop retries orders-0
+    b1 generation 2 billing/1=orders-0 billing/2=
+    log 0..3 orders-1@
+    left committed 4";
+
+fn plan(expectation: Expectation) -> Plan {
+    Plan {
+        name: "drawn".into(),
+        title: "drawn".into(),
+        kafka: "4.1".into(),
+        run: RunPlan { seed: 1, end: End::Quiet, limit: Span::from_millis(1000) },
+        network: NetworkPlan { latency: SpanRange::fixed(Span::from_millis(1)), loss: 0.0 },
+        cluster: ClusterPlan { brokers: 1, racks: Vec::new(), config: ConfigMap::new() },
+        topics: Default::default(),
+        producers: Default::default(),
+        groups: Default::default(),
+        readers: Default::default(),
+        steps: Vec::new(),
+        expectations: vec![expectation],
+        ignored: Vec::new(),
+    }
+}
+
+fn judged(expectation: Expectation) -> Judgement {
+    judge(&plan(expectation), &history_of(LOST)).remove(0)
+}
+
+/// At-least-once of billing, as expected so far as given.
+fn expect(
+    verdict: ExpectedVerdict,
+    records: Option<&[&str]>,
+    count: Option<Comparison>,
+    cause: Option<Cause>,
+) -> bool {
+    let records =
+        records.map(|records| records.iter().map(|record| record.parse().unwrap()).collect());
+    let judgement = judged(Expectation::Guarantee {
+        guarantee: Guarantee::ProcessedAtLeastOnce,
+        of: "billing".into(),
+        verdict,
+        records,
+        count,
+        cause,
+        over: Tolerance::EverySeed,
+        say: None,
+    });
+    assert_eq!(judgement.actual, "violated: orders-0@2..3 (committed-before-processing)");
+    judgement.met
+}
+
+#[test]
+fn a_violation_is_as_expected_only_with_its_records_count_and_cause() {
+    use ExpectedVerdict::{Holds, Violated};
+    assert!(expect(Violated, None, None, None));
+    assert!(!expect(Holds, None, None, None));
+    assert!(expect(Violated, Some(&["orders-0@3", "orders-0@2"]), None, None));
+    assert!(!expect(Violated, Some(&["orders-0@2"]), None, None));
+    assert!(!expect(Violated, Some(&["orders-0@1", "orders-0@2", "orders-0@3"]), None, None));
+    assert!(expect(Violated, None, Some(Comparison::Equal(2)), None));
+    assert!(!expect(Violated, None, Some(Comparison::AtMost(1)), None));
+    assert!(expect(Violated, None, None, Some(Cause::CommittedBeforeProcessing)));
+    assert!(!expect(Violated, None, None, Some(Cause::HandedOff)));
+}
+
+#[test]
+fn facts_are_counted() {
+    let fact = |fact, of: &str, name: Option<&str>| {
+        let expectation = Expectation::Fact {
+            fact,
+            of: of.into(),
+            name: name.map(Into::into),
+            is: Comparison::AtLeast(i64::MIN),
+            after: None,
+            over: Tolerance::EverySeed,
+            say: None,
+        };
+        judged(expectation).actual
+    };
+    let table = [
+        (FactKind::Partitions, "orders", "2"),
+        (FactKind::LogStart, "orders-0", "0"),
+        (FactKind::LogEnd, "orders-0", "4"),
+        (FactKind::Committed, "billing orders-0", "4"),
+        (FactKind::Lag, "billing orders-0", "0"),
+        (FactKind::Generation, "billing", "2"),
+        (FactKind::Rebalances, "billing", "1"),
+        (FactKind::Records, "orders", "4"),
+        (FactKind::Records, "orders-1", "0"),
+        (FactKind::Acked, "shop", "4"),
+        (FactKind::Delivered, "billing", "4"),
+        (FactKind::Delivered, "billing/1", "4"),
+        (FactKind::Processed, "billing", "2"),
+        (FactKind::IdleMembers, "billing", "1"),
+        (FactKind::Batches, "orders", "0"),
+        (FactKind::Deduplicated, "orders", "0"),
+        (FactKind::Retries, "shop", "1"),
+        (FactKind::LogEnd, "orders-7", "the log of orders-7 was not read back"),
+    ];
+    for (kind, of, value) in table {
+        assert_eq!(fact(kind, of, None), value, "{kind:?} of {of}");
+    }
+    assert_eq!(fact(FactKind::Error, "billing/1", Some("CommitFailedException")), "1");
+    assert_eq!(fact(FactKind::Error, "billing", Some("TimeoutException")), "0");
+}
