@@ -1,6 +1,6 @@
 //! What a wrong file is told, mistake by mistake.
 
-use super::{GOOD, load};
+use super::fixture::{GOOD, load};
 use crate::testbed::scenario::{Scenario, words::ERRORS};
 
 const SMALL: &str = r#"scenario = 1

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{GOOD, load};
+use super::fixture::{GOOD, load};
 use crate::testbed::{
     plan::{
         Action, Comparison, End, EventName, Expectation, Links, LoopStep, NodeRef, SeekTo, Span,

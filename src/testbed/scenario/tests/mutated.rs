@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::GOOD;
+use super::fixture::GOOD;
 use crate::testbed::scenario::Scenario;
 
 /// One change of a text, by positions as shares of its length.

@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
-use super::{GOOD, load};
+use super::fixture::{GOOD, load};
 use crate::{
     kafka::types::{Offset, TopicPartition},
     testbed::{

@@ -52,32 +52,4 @@ macro_rules! words {
 use words;
 
 #[cfg(test)]
-mod tests {
-    use serde::Serialize;
-
-    use super::*;
-
-    fn agree<T: Serialize + Named>(words: &[Word<T>]) {
-        for word in words {
-            let name = serde_json::to_value(&word.value).unwrap();
-            assert_eq!(name.as_str(), Some(word.name));
-            assert_eq!(word.value.name(), word.name);
-        }
-    }
-
-    #[test]
-    fn a_words_name_is_the_one_that_saved_plans_use() {
-        agree(EVENTS);
-        agree(GUARANTEES);
-        agree(CAUSES);
-        agree(FACTS);
-        agree(VERDICTS);
-        agree(LOOP_STEPS);
-        agree(EFFECTS);
-        agree(ON_ERRORS);
-        agree(ON_SEND_ERRORS);
-        agree(AWAITS);
-        agree(EXITS);
-        agree(FLAVOURS);
-    }
-}
+mod tests;
