@@ -101,7 +101,7 @@ fn a_lesson_tells_its_story_with_evidence_and_the_line_to_repeat_it() {
         "✗ CRASH    while processing orders-0@2",
         "│ billing/1 polled offsets 0..4",
         "✓ processed-at-least-once",
-        "violated, as expected: orders-0@2, @3, @4",
+        "violated, as expected: orders-0@2..4",
         "because  committed-before-processing",
         "variant commit-after",
         "variant auto-commit",

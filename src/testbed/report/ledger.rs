@@ -27,20 +27,26 @@ use crate::{
 const AROUND: i64 = 2;
 /// Up to this many offsets a log is shown whole.
 const SHORT: i64 = 24;
-/// Partitions beyond this many are shown only if something in them is out of the ordinary.
-const STRIPS: usize = 4;
+/// If all strips together take more lines than this, only those are drawn where something is out of the
+/// ordinary.
+const LINES: usize = 24;
 
 /// All strips as text with colours; empty if the trial read no log back.
 pub fn ledgers(trial: &Trial, look: &Look) -> String {
     let ledgers = Ledgers::of(&trial.history);
     let strips = strips(trial, &ledgers);
     let mut out = String::new();
-    for (index, strip) in strips.iter().enumerate() {
-        if !strip.odd && (index >= STRIPS || strip.end.0 - strip.start.0 > SHORT) {
+    let lines: usize = strips.iter().map(|strip| strip.rows.len() + 3).sum();
+    for strip in &strips {
+        if !strip.odd && (lines > LINES || strip.end.0 - strip.start.0 > SHORT) {
             out.push_str(&strip.one_line());
         } else {
             strip.draw(look, &mut out);
         }
+    }
+    // Strips end in a blank line; lines do not.
+    if !out.is_empty() && !out.ends_with("\n\n") {
+        out.push('\n');
     }
     look.finish(out)
 }

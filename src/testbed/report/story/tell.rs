@@ -20,6 +20,9 @@ use crate::testbed::{
     runner::{Trial, TrialEnd},
 };
 
+/// Positions set this soon after a member joined belong to its joining.
+const SETTLING: u64 = 1_000_000_000;
+
 /// The story's beats in the order of their first events.
 pub(super) fn beats(trial: &Trial) -> Vec<Beat> {
     let mut teller = Teller::new(trial);
@@ -39,7 +42,10 @@ fn coalesce(beats: Vec<Beat>) -> Vec<Beat> {
     for beat in beats {
         if let Some(&index) = last_of.get(&beat.node) {
             let (earlier, times) = &mut kept[index];
-            let plain = beat.step.is_none() && beat.say.is_none() && earlier.say.is_none();
+            let plain = beat.step.is_none()
+                && beat.say.is_none()
+                && earlier.say.is_none()
+                && beat.weight != Weight::Silent;
             if plain && earlier.word == beat.word && earlier.text == beat.text {
                 earlier.until = beat.until;
                 *times += 1;
@@ -97,9 +103,6 @@ impl<'a> Teller<'a> {
     }
 
     fn hear(&mut self, event: &Event) {
-        if !matches!(event.kind, EventKind::PositionSet { .. }) {
-            self.joins.remove(&event.node);
-        }
         let heard = self.hear_machine(event)
             || self.hear_producer(event)
             || self.hear_broker(event)
@@ -216,6 +219,7 @@ impl<'a> Teller<'a> {
     fn stopped(&mut self, event: &Event, loss: Loss) -> Beat {
         let hand = self.hand(&event.node);
         self.in_hand.remove(&event.node);
+        self.joins.remove(&event.node);
         match loss {
             Loss::Process => {
                 self.beat(event, "✗ CRASH", hand).tone(Tone::Bad).becomes(Status::Down)
@@ -342,8 +346,9 @@ impl<'a> Teller<'a> {
                     Naming::Full => format!("{partition}@{offset}"),
                 };
                 let why = format!(" ({})", why.replace('-', " "));
-                if let Some(&index) = self.joins.get(&event.node) {
-                    let line = &mut self.beats[index].text;
+                let join = self.joins.get(&event.node).map(|&index| &mut self.beats[index]);
+                if let Some(join) = join.filter(|join| event.at - join.at < SETTLING) {
+                    let line = &mut join.text;
                     // Places with one reason share it.
                     if line.ends_with(&why) {
                         line.truncate(line.len() - why.len());
@@ -353,7 +358,11 @@ impl<'a> Teller<'a> {
                     }
                     return true;
                 }
-                self.beat(event, "position", format!("reads from {place}{why}"))
+                // Reading on elsewhere disturbs no round.
+                let text = format!("reads from {place}{why}");
+                self.joins.insert(event.node.clone(), self.beats.len());
+                self.push(self.beat(event, "position", text).notable());
+                return true;
             }
             EventKind::Revoked { partitions } => {
                 if partitions.is_empty() {
@@ -396,7 +405,8 @@ impl<'a> Teller<'a> {
             _ => return false,
         };
         self.break_line(&event.node);
-        if matches!(event.kind, EventKind::Joined { .. } | EventKind::PositionSet { .. }) {
+        self.joins.remove(&event.node);
+        if matches!(event.kind, EventKind::Joined { .. }) {
             self.joins.insert(event.node.clone(), self.beats.len());
         }
         self.push(beat.notable());
