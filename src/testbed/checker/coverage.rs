@@ -187,10 +187,8 @@ impl<'a> Watch<'a> {
             EventKind::MachinePaused => {
                 self.paused.insert(&event.node);
             }
-            EventKind::MachineResumed => {
-                if self.paused.remove(&*event.node) {
-                    self.reached.insert(Reached::Paused);
-                }
+            EventKind::MachineResumed if self.paused.remove(&*event.node) => {
+                self.reached.insert(Reached::Paused);
             }
             EventKind::MachineStopped { loss } => {
                 if *loss == Loss::Power {
