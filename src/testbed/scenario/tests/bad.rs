@@ -262,7 +262,7 @@ fn a_step_that_can_never_fire_is_refused() {
     told_once(
         "after = \"kill\"\nwait = \"1s\"",
         "at = \"61s\"",
-        "this step can never fire: the run is over at 60s",
+        "this step can never fire: the run is over at 1m",
     );
     told_once(
         "after = \"kill\"\nwait = \"1s\"",
