@@ -139,7 +139,6 @@ impl Turn<'_> {
         for member in self.group.members.values_mut() {
             member.assignment = assignment.remove(&member.id).unwrap_or_default();
         }
-        self.answer_syncs(None);
         self.group.transition(GroupState::Stable, self.now);
         let owners = if self.group.is_consumer_group() { self.owners() } else { Vec::new() };
         self.observe(GroupEvent::AssignmentSet {
@@ -148,6 +147,7 @@ impl Turn<'_> {
             members: self.group.participants(),
             owners,
         });
+        self.answer_syncs(None);
     }
 
     fn owners(&self) -> Vec<(TopicPartition, Participant)> {
