@@ -216,7 +216,10 @@ impl Bench {
         }
         let (append, records) = self.appends.remove(0);
         let result = match fate {
-            Fate::Committed => Ok(self.log.extend(records)),
+            Fate::Committed => {
+                self.log.extend(records);
+                Ok(())
+            }
             Fate::Lost => Err(ResponseError::NotEnoughReplicas),
         };
         self.with(|coordinator, now, effects| {
