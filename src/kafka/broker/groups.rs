@@ -243,7 +243,9 @@ impl Shard {
             match effect {
                 Effect::Reply { request, response } => {
                     // Whoever asked may have gone.
-                    let _ = state.waiting.remove(&request).map(|sender| sender.send(response));
+                    if let Some(sender) = state.waiting.remove(&request) {
+                        let _ = sender.send(response);
+                    }
                 }
                 Effect::Observe(event) => broker.observe(Event::Group(event)),
                 Effect::Append { append, records } => {

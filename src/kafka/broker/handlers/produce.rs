@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use kafka_protocol::{
     messages::{
         ProduceRequest, ProduceResponse,
@@ -78,7 +77,7 @@ async fn append(
     let Some(partition) = broker.partitions.find(topic, index) else {
         return refusal(index, missing(broker, topic, index), None);
     };
-    let records = data.records.unwrap_or(Bytes::new());
+    let records = data.records.unwrap_or_default();
     match partition.append(broker, &records, AppendOrigin::Client).await {
         Ok(info) => PartitionProduceResponse::default()
             .with_index(index)
