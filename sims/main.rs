@@ -1,1 +1,8 @@
+//! Seeded campaigns: plans drawn from seeds, searched for a trial that breaks a promise.
+//!
+//! `RETRIAL_SEEDS=0..=99999` widens a campaign, `RETRIAL_SEED=17` repeats one trial. A failure prints the
+//! line that repeats it.
 
+mod delivery;
+mod hunt;
+mod seeds;

@@ -2,4 +2,5 @@
 
 mod conformance;
 mod log_crashes;
+mod scenarios;
 mod tidy;

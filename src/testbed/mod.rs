@@ -5,6 +5,7 @@
 //! happens is recorded in a [`history::History`]; `checker` reads it (and nothing else) and gives
 //! verdicts; `report` shows them.
 
+pub mod campaign;
 pub mod checker;
 pub mod cluster;
 pub mod history;

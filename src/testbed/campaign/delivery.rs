@@ -13,8 +13,8 @@ use super::{
 use crate::testbed::{
     checker::Reached,
     plan::{
-        App, AwaitSend, ClientFlavour, ClusterPlan, ConfigMap, EffectKind, End, ExpectedVerdict,
-        Expectation, GroupPlan, Guarantee, LoopStep, NetworkPlan, OnError, OnSendError, Plan,
+        App, AwaitSend, ClientFlavour, ClusterPlan, ConfigMap, EffectKind, End, Expectation,
+        ExpectedVerdict, GroupPlan, Guarantee, LoopStep, NetworkPlan, OnError, OnSendError, Plan,
         ProducerApp, ProducerExit, ProducerPlan, RunPlan, Span, SpanRange, SpanShape, Start,
         TextTemplate, Tolerance, TopicPlan,
     },
@@ -128,7 +128,16 @@ fn group(topics: usize) -> impl Strategy<Value = GroupPlan> {
         0..=3_000u64,
     )
         .prop_map(
-            |(topics, members, (steps, auto_commit), process, effect, batch, poll_interval, start)| {
+            |(
+                topics,
+                members,
+                (steps, auto_commit),
+                process,
+                effect,
+                batch,
+                poll_interval,
+                start,
+            )| {
                 let mut topics: Vec<_> = topics.into_iter().map(topic_name).collect();
                 topics.sort_unstable();
                 topics.dedup();
@@ -259,7 +268,8 @@ fn claims(plan: &Plan) -> Vec<Expectation> {
         if writers().count() == 0 {
             continue;
         }
-        let idempotent = |producer: &ProducerPlan| !is(&producer.config, "enable.idempotence", "false");
+        let idempotent =
+            |producer: &ProducerPlan| !is(&producer.config, "enable.idempotence", "false");
         let one_in_flight = |producer: &ProducerPlan| {
             is(&producer.config, "max.in.flight.requests.per.connection", "1")
         };

@@ -62,7 +62,8 @@ fn span(millis: RangeInclusive<u64>) -> impl Strategy<Value = Span> + Clone {
 
 /// One client, one broker, and the ways between them.
 fn links(targets: &Targets) -> impl Strategy<Value = Links> + Clone + use<> {
-    let pair = (node(targets.clients()), node(targets.brokers.clone()), any::<bool>(), any::<bool>());
+    let pair =
+        (node(targets.clients()), node(targets.brokers.clone()), any::<bool>(), any::<bool>());
     let one = pair.prop_map(|(client, broker, both_ways, back)| {
         let (from, to) = if back { (broker, client) } else { (client, broker) };
         Links::Some(vec![Link { from, to, both_ways }])
@@ -90,12 +91,16 @@ pub(super) fn faults(kinds: Kinds, targets: &Targets, until: u64) -> BoxedStrate
     if kinds.pauses {
         let pause = (node(targets.all()), span(100..=12_000));
         choices.push(
-            pause.prop_map(move |(node, by)| alone(Action::Pause { node, lasts: Some(by) })).boxed(),
+            pause
+                .prop_map(move |(node, by)| alone(Action::Pause { node, lasts: Some(by) }))
+                .boxed(),
         );
     }
     if kinds.stalls {
         let stall = (node(targets.members.clone()), span(100..=15_000));
-        choices.push(stall.prop_map(move |(node, lasts)| alone(Action::Stall { node, lasts })).boxed());
+        choices.push(
+            stall.prop_map(move |(node, lasts)| alone(Action::Stall { node, lasts })).boxed(),
+        );
     }
     if kinds.network {
         choices.push(network(targets).prop_map(alone).boxed());
@@ -111,7 +116,8 @@ pub(super) fn faults(kinds: Kinds, targets: &Targets, until: u64) -> BoxedStrate
     }
     if kinds.clocks {
         let skew = (node(targets.all()), -600_000..=600_000i64);
-        choices.push(skew.prop_map(move |(node, by_ms)| alone(Action::Skew { node, by_ms })).boxed());
+        choices
+            .push(skew.prop_map(move |(node, by_ms)| alone(Action::Skew { node, by_ms })).boxed());
     }
     if choices.is_empty() {
         return Just(Vec::new()).boxed();

@@ -20,6 +20,9 @@ use crate::{
 /// when it ends.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
+/// How long reading back may take: everything is healed and at rest.
+const READ_BACK_LIMIT: Duration = Duration::from_secs(120);
+
 /// What the drive of a trial leaves beside its history.
 #[derive(Default)]
 pub(super) struct Driven {
@@ -109,7 +112,7 @@ impl Drive {
             return Some(stuck);
         }
         self.phase(Phase::Check);
-        self.check(limit).await
+        self.check().await
     }
 
     fn phase(&self, phase: Phase) {
@@ -182,7 +185,8 @@ impl Drive {
     }
 
     /// Reads everything back.
-    async fn check(&self, limit: Instant) -> Option<String> {
+    async fn check(&self) -> Option<String> {
+        let limit = self.world.now() + READ_BACK_LIMIT;
         let findings = tokio::select! {
             biased;
             findings = self.auditor.read() => findings,

@@ -200,15 +200,17 @@ impl Core {
         }
     }
 
-    /// The next instant at which a waiting poll has something to do.
+    /// The next instant at which a waiting poll has something to do. What is overdue waits for something
+    /// else: a commit for its coordinator, a position for its leader; they wake the poll themselves.
     fn next_look(&self, now: Instant) -> Instant {
         let joining = self.group.as_ref().map(|group| group.join_retry_at);
         let (_, resets) = self.subscription.due_resets(now);
         let prepare = Some(self.commits.prepare_retry_at);
         let positions = Some(self.positions_retry_at);
-        let own = [joining, resets, prepare, positions, self.reconnect_at];
+        let (commit, lookup) = (Some(self.next_auto_commit()), Some(self.next_lookup(now)));
+        let own = [joining, resets, prepare, positions, self.reconnect_at, commit, lookup];
         let own = own.into_iter().flatten().filter(|at| *at > now).min();
-        own.unwrap_or(Instant::FAR_FUTURE).min(self.next_auto_commit()).min(self.next_lookup(now))
+        own.unwrap_or(Instant::FAR_FUTURE)
     }
 
     pub(crate) fn check_woken_up(&mut self) -> Result<(), ClientError> {

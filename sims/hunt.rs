@@ -1,0 +1,184 @@
+//! Running a campaign: many seeds on all cores, what they reached, and the smallest plan of a failure.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
+    sync::{Arc, Mutex},
+};
+
+use retrial::testbed::{
+    campaign::Campaign,
+    checker::{Judgement, Reached, Verdict, reached},
+    plan::{Expectation, Guarantee, Plan},
+    runner::{Job, Trial, TrialEnd, run_trial, sweep},
+    scenario::to_toml,
+};
+
+/// Every so many trials one is run twice, and its digests compared.
+const TWICE_EVERY: u64 = 50;
+/// A sweep of fewer seeds is a search for one failure, not a test of the campaign.
+const FULL_SWEEP: u64 = 500;
+
+/// What a sweep has seen so far.
+#[derive(Default)]
+struct Seen {
+    reached: BTreeMap<Reached, u64>,
+    /// How often each guarantee was judged to hold, with something to judge.
+    held: BTreeMap<Guarantee, u64>,
+    /// The smallest failing seed and what it showed.
+    failure: Option<(u64, Vec<String>)>,
+    failures: u64,
+}
+
+/// Runs the campaign and fails with what it found, or for want of having looked.
+pub fn hunt(campaign: &Campaign, test: &str, seeds: RangeInclusive<u64>) {
+    let jobs: Vec<Job> =
+        seeds.map(|seed| Job { plan: campaign.plan(seed), variant: None, seed }).collect();
+    let seen = Mutex::new(Seen::default());
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    sweep(
+        &jobs,
+        threads,
+        |job| run_trial(&job.plan, None, job.seed),
+        |_, trial| {
+            let mut faults = faults(trial);
+            if trial.seed.is_multiple_of(TWICE_EVERY) {
+                faults.extend(differs(trial));
+            }
+            let states = reached(&trial.history);
+            note(&mut seen.lock().unwrap(), trial, states, faults);
+        },
+    );
+    let seen = seen.into_inner().unwrap();
+    if let Some((seed, faults)) = &seen.failure {
+        let shrunk = campaign.shrink(*seed, |plan| !faults_of(plan, *seed).is_empty());
+        panic!("{}", tell(campaign, test, *seed, faults, &seen, &shrunk, jobs.len()));
+    }
+    if jobs.len() as u64 >= FULL_SWEEP {
+        assert_not_vacuous(campaign, &seen, &jobs);
+    }
+}
+
+fn faults_of(plan: &Arc<Plan>, seed: u64) -> Vec<String> {
+    faults(&run_trial(plan, None, seed))
+}
+
+/// What a trial shows that must not be. A guarantee with nothing to judge is no fault of one trial: the
+/// sweep as a whole sees to it that each was judged.
+fn faults(trial: &Trial) -> Vec<String> {
+    let mut faults = Vec::new();
+    match &trial.end {
+        TrialEnd::Finished => {}
+        TrialEnd::NoProgress { what } => faults.push(format!("no progress: {what}")),
+        TrialEnd::Crashed { message, .. } => faults.push(format!("crash: {message}")),
+    }
+    let broken = |judgement: &&Judgement| {
+        !judgement.met && !matches!(judgement.verdict, Some(Verdict::Unknown { .. }))
+    };
+    for judgement in trial.judgements.iter().filter(broken) {
+        let expectation = &trial.plan.expectations[judgement.expectation];
+        if let Expectation::Guarantee { guarantee, of, .. } = expectation {
+            faults.push(format!("{guarantee:?} of {of}: {}", judgement.actual));
+            if let Some(Verdict::Violated { violations }) = &judgement.verdict {
+                for violation in violations.iter().take(3) {
+                    faults.push(format!("    {}", violation.what));
+                    let why = violation.why.iter();
+                    faults.extend(why.map(|link| format!("      {} {}", link.event, link.says)));
+                }
+            }
+        }
+    }
+    faults
+}
+
+fn differs(trial: &Trial) -> Option<String> {
+    let again = run_trial(&trial.plan, None, trial.seed);
+    let message = || format!("not deterministic: {} and {}", trial.digest, again.digest);
+    (again.digest != trial.digest || again.history != trial.history).then(message)
+}
+
+fn note(seen: &mut Seen, trial: &Trial, states: BTreeSet<Reached>, faults: Vec<String>) {
+    for state in states {
+        *seen.reached.entry(state).or_default() += 1;
+    }
+    for judgement in &trial.judgements {
+        if let (Some(Verdict::Holds { .. }), Expectation::Guarantee { guarantee, .. }) =
+            (&judgement.verdict, &trial.plan.expectations[judgement.expectation])
+        {
+            *seen.held.entry(*guarantee).or_default() += 1;
+        }
+    }
+    if !faults.is_empty() {
+        seen.failures += 1;
+        if seen.failure.as_ref().is_none_or(|(seed, _)| trial.seed < *seed) {
+            seen.failure = Some((trial.seed, faults));
+        }
+    }
+}
+
+/// The report of a failure; ends in the line to paste.
+fn tell(
+    campaign: &Campaign,
+    test: &str,
+    seed: u64,
+    faults: &[String],
+    seen: &Seen,
+    shrunk: &Plan,
+    trials: usize,
+) -> String {
+    format!(
+        "\n{} of {trials} trials break a promise; the smallest seed is {seed}:\n  {}\n\n\
+         the smallest plan that still does, as a scenario file:\n\n{}\n\n\
+         claim      {}\n\
+         reproduce  RETRIAL_SEED={seed} cargo test --test sims {test}\n",
+        seen.failures,
+        faults.join("\n  "),
+        to_toml(shrunk),
+        campaign.claim,
+    )
+}
+
+/// Everything the campaign must sometimes reach was reached, and every guarantee it claims was judged.
+fn assert_not_vacuous(campaign: &Campaign, seen: &Seen, jobs: &[Job]) {
+    let missed: Vec<_> =
+        campaign.must_reach.iter().filter(|state| !seen.reached.contains_key(state)).collect();
+    assert!(missed.is_empty(), "vacuous: {} trials never reached {missed:?}", jobs.len());
+    let mut claimed = BTreeSet::new();
+    for expectation in jobs.iter().flat_map(|job| &job.plan.expectations) {
+        if let Expectation::Guarantee { guarantee, .. } = expectation {
+            claimed.insert(*guarantee);
+        }
+    }
+    let unjudged: Vec<_> = claimed.iter().filter(|g| !seen.held.contains_key(g)).collect();
+    assert!(unjudged.is_empty(), "vacuous: never judged {unjudged:?}");
+    println!("{}: {} trials", campaign.name, jobs.len());
+    for (state, trials) in &seen.reached {
+        println!("  reached {state} in {trials}");
+    }
+    for (guarantee, times) in &seen.held {
+        println!("  {guarantee:?} held {times} times");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use retrial::testbed::campaign::DELIVERY;
+
+    use super::{Seen, assert_not_vacuous};
+
+    /// A campaign that reached nothing must not pass.
+    #[test]
+    #[should_panic(expected = "vacuous")]
+    fn a_campaign_that_saw_nothing_is_vacuous() {
+        assert_not_vacuous(&DELIVERY, &Seen::default(), &[]);
+    }
+
+    #[test]
+    fn the_same_seed_draws_the_same_plan_and_other_seeds_others() {
+        assert_eq!(DELIVERY.plan(7), DELIVERY.plan(7));
+        let plans: BTreeSet<_> = (0..50).map(|seed| format!("{:?}", DELIVERY.plan(seed))).collect();
+        assert_eq!(plans.len(), 50);
+    }
+}
