@@ -19,15 +19,17 @@ const TWICE_EVERY: u64 = 50;
 /// A sweep of fewer seeds is a search for one failure, not a test of the campaign.
 const FULL_SWEEP: u64 = 500;
 
+/// Failing seeds told of beside the smallest.
+const OTHERS_SHOWN: usize = 30;
+
 /// What a sweep has seen so far.
 #[derive(Default)]
 struct Seen {
     reached: BTreeMap<Reached, u64>,
     /// How often each guarantee was judged to hold, with something to judge.
     held: BTreeMap<Guarantee, u64>,
-    /// The smallest failing seed and what it showed.
-    failure: Option<(u64, Vec<String>)>,
-    failures: u64,
+    /// What each failing seed showed.
+    failures: BTreeMap<u64, Vec<String>>,
 }
 
 /// Runs the campaign and fails with what it found, or for want of having looked.
@@ -50,7 +52,7 @@ pub fn hunt(campaign: &Campaign, test: &str, seeds: RangeInclusive<u64>) {
         },
     );
     let seen = seen.into_inner().unwrap();
-    if let Some((seed, faults)) = &seen.failure {
+    if let Some((seed, faults)) = seen.failures.first_key_value() {
         let shrunk = campaign.shrink(*seed, |plan| !faults_of(plan, *seed).is_empty());
         panic!("{}", tell(campaign, test, *seed, faults, &seen, &shrunk, jobs.len()));
     }
@@ -109,10 +111,7 @@ fn note(seen: &mut Seen, trial: &Trial, states: BTreeSet<Reached>, faults: Vec<S
         }
     }
     if !faults.is_empty() {
-        seen.failures += 1;
-        if seen.failure.as_ref().is_none_or(|(seed, _)| trial.seed < *seed) {
-            seen.failure = Some((trial.seed, faults));
-        }
+        seen.failures.insert(trial.seed, faults);
     }
 }
 
@@ -126,12 +125,15 @@ fn tell(
     shrunk: &Plan,
     trials: usize,
 ) -> String {
+    let others = seen.failures.iter().skip(1).take(OTHERS_SHOWN);
+    let others: String =
+        others.map(|(seed, faults)| format!("  seed {seed}: {}\n", faults[0])).collect();
     format!(
-        "\n{} of {trials} trials break a promise; the smallest seed is {seed}:\n  {}\n\n\
+        "\n{} of {trials} trials break a promise; the smallest seed is {seed}:\n  {}\n{others}\n\
          the smallest plan that still does, as a scenario file:\n\n{}\n\n\
          claim      {}\n\
          reproduce  RETRIAL_SEED={seed} cargo test --test sims {test}\n",
-        seen.failures,
+        seen.failures.len(),
         faults.join("\n  "),
         to_toml(shrunk),
         campaign.claim,

@@ -79,6 +79,14 @@ impl Progress {
         None
     }
 
+    /// A group that is still rebalancing, in words.
+    pub fn unsettled(&self) -> Option<String> {
+        let account = self.account();
+        let (group, state) =
+            account.groups.iter().find(|(_, state)| **state == "PreparingRebalance")?;
+        Some(format!("{group} is in {state}"))
+    }
+
     /// Each group's state by Kafka's name, as its coordinator's events tell it.
     pub fn group_states(&self) -> Vec<(Arc<str>, &'static str)> {
         let account = self.account();
