@@ -177,7 +177,7 @@ impl Drive {
     async fn drain(&self, limit: Instant) -> Option<String> {
         loop {
             let pending = self.progress.pending(&self.plan, &self.stage);
-            let pending = pending.or_else(|| self.progress.unsettled())?;
+            let pending = pending.or_else(|| self.progress.unsettled(&self.plan, &self.stage))?;
             if self.world.now() >= limit {
                 return Some(format!("{pending} after the heal, {}", self.plan.run.limit));
             }

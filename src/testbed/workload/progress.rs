@@ -25,7 +25,26 @@ struct Account {
     log_ends: BTreeMap<TopicPartition, Offset>,
     committed: BTreeMap<(Arc<str>, TopicPartition), Offset>,
     consumers: BTreeMap<NodeName, Consumer>,
-    groups: BTreeMap<Arc<str>, &'static str>,
+    groups: BTreeMap<Arc<str>, GroupAccount>,
+}
+
+/// What a group's coordinator has told of it.
+struct GroupAccount {
+    coordinator: NodeName,
+    rebalancing: bool,
+    /// Members of the last generation.
+    members: usize,
+}
+
+impl GroupAccount {
+    /// By Kafka's name.
+    fn state(&self) -> &'static str {
+        match (self.rebalancing, self.members) {
+            (true, _) => "PreparingRebalance",
+            (false, 0) => "Empty",
+            (false, _) => "Stable",
+        }
+    }
 }
 
 /// Where one consumer stands.
@@ -79,18 +98,25 @@ impl Progress {
         None
     }
 
-    /// A group that is still rebalancing, in words.
-    pub fn unsettled(&self) -> Option<String> {
+    /// A group that has not settled, in words: it rebalances, or its members are not those that live. A
+    /// member that crashed stays in its group until its session ends.
+    pub fn unsettled(&self, plan: &Plan, stage: &Stage) -> Option<String> {
         let account = self.account();
-        let (group, state) =
-            account.groups.iter().find(|(_, state)| **state == "PreparingRebalance")?;
-        Some(format!("{group} is in {state}"))
+        account.groups.iter().find_map(|(name, group)| {
+            let live = plan.groups.get(&**name)?.members.iter().filter(|member| {
+                matches!(stage.status(member), Some(Status::Running | Status::Paused))
+            });
+            let (live, state) = (live.count(), group.state());
+            let settled = !group.rebalancing && (live == 0 || group.members == live);
+            (!settled)
+                .then(|| format!("{name} is {state} with {} of {live} live members", group.members))
+        })
     }
 
     /// Each group's state by Kafka's name, as its coordinator's events tell it.
     pub fn group_states(&self) -> Vec<(Arc<str>, &'static str)> {
         let account = self.account();
-        account.groups.iter().map(|(group, state)| (group.clone(), *state)).collect()
+        account.groups.iter().map(|(name, group)| (name.clone(), group.state())).collect()
     }
 
     /// End of a partition's log as far as its leader has told.
@@ -171,6 +197,16 @@ impl Account {
         live.iter().any(delivered) && committed.copied().unwrap_or_default() < end
     }
 
+    fn group(&mut self, name: &Arc<str>, coordinator: &NodeName) -> &mut GroupAccount {
+        let group = self.groups.entry(Arc::clone(name)).or_insert_with(|| GroupAccount {
+            coordinator: coordinator.clone(),
+            rebalancing: false,
+            members: 0,
+        });
+        group.coordinator.clone_from(coordinator);
+        group
+    }
+
     fn consumer(&mut self, node: &NodeName) -> &mut Consumer {
         if !self.consumers.contains_key(node) {
             self.consumers.insert(node.clone(), Consumer::default());
@@ -197,11 +233,11 @@ impl Watcher for Progress {
                 }
             }
             EventKind::RebalanceStarted { group, .. } => {
-                account.groups.insert(group.clone(), "PreparingRebalance");
+                account.group(group, node).rebalancing = true;
             }
             EventKind::Generation { group, members, .. } => {
-                let state = if members.is_empty() { "Empty" } else { "Stable" };
-                account.groups.insert(group.clone(), state);
+                let group = account.group(group, node);
+                (group.rebalancing, group.members) = (false, members.len());
             }
             EventKind::PositionSet { partition, offset, .. } => {
                 account.consumer(node).positions.insert(partition.clone(), *offset);
@@ -223,7 +259,12 @@ impl Watcher for Progress {
                 let consumer = account.consumer(node);
                 consumer.positions.retain(|partition, _| !partitions.contains(partition));
             }
-            EventKind::MachineStopped { .. } => *account.consumer(node) = Consumer::default(),
+            EventKind::MachineStopped { .. } => {
+                *account.consumer(node) = Consumer::default();
+                // A coordinator that comes back has its groups as their last generation left them.
+                let coordinated = account.groups.values_mut().filter(|g| g.coordinator == *node);
+                coordinated.for_each(|group| group.rebalancing = false);
+            }
             _ => {}
         }
         false
