@@ -9,8 +9,6 @@ use std::{
     time::Duration,
 };
 
-use uuid::Uuid;
-
 use super::{observer::Event, purgatory::Waiters, state::Broker, ticker::Due};
 use crate::kafka::{
     log::{
@@ -31,7 +29,6 @@ pub(super) const HIGH_WATERMARKS: &str = "replication-offset-checkpoint";
 /// One partition and its log.
 pub(super) struct Partition {
     pub id: TopicPartition,
-    pub topic_id: Uuid,
     pub leader_epoch: LeaderEpoch,
     pub waiters: Waiters,
     log: Mutex<Log>,
@@ -40,10 +37,9 @@ pub(super) struct Partition {
 }
 
 impl Partition {
-    pub fn new(id: TopicPartition, topic_id: Uuid, leader_epoch: LeaderEpoch, log: Log) -> Self {
+    pub fn new(id: TopicPartition, leader_epoch: LeaderEpoch, log: Log) -> Self {
         Partition {
             id,
-            topic_id,
             leader_epoch,
             waiters: Waiters::default(),
             log: Mutex::new(log),
@@ -101,7 +97,11 @@ impl Partition {
         } else {
             self.schedule_flush(broker);
         }
-        self.log().set_high_watermark(info.last_offset + 1);
+        let mut log = self.log();
+        // A duplicate, or a flush that a later one has overtaken, moves nothing back.
+        let watermark = log.high_watermark().max(info.last_offset + 1);
+        log.set_high_watermark(watermark);
+        drop(log);
         self.waiters.wake_all();
         Ok(())
     }

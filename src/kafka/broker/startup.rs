@@ -16,7 +16,7 @@ use crate::{
             CheckpointError, Log, LogError, OpenOptions, Recovery, Shutdown, load_offsets,
             store_partition_metadata,
         },
-        metadata::{METADATA_TOPIC, METADATA_TOPIC_ID, PartitionImage, TopicImage},
+        metadata::{METADATA_TOPIC, PartitionImage, TopicImage},
         types::{LeaderEpoch, Offset, TopicPartition},
     },
 };
@@ -85,7 +85,7 @@ pub(super) fn open_metadata_log(
     let (mut log, _) = Log::open(Arc::clone(&env.disk), &id.to_string(), topic, &options)?;
     log.set_high_watermark(log.end_offset());
     // The controller never changes, so its epoch does not either.
-    Ok(Partition::new(id, METADATA_TOPIC_ID, LeaderEpoch(0), log))
+    Ok(Partition::new(id, LeaderEpoch(0), log))
 }
 
 /// Opens the logs of all partitions that this broker leads and has not opened yet.
@@ -122,7 +122,7 @@ async fn open_partition(
     } else {
         observe_recovery(broker, &id, &log, &recovery);
     }
-    let partition = Partition::new(id, topic.id, image.leader_epoch, log);
+    let partition = Partition::new(id, image.leader_epoch, log);
     broker.partitions.insert(Arc::new(partition));
     Ok(())
 }

@@ -22,10 +22,7 @@ use super::{
 };
 use crate::{
     env::Env,
-    kafka::{
-        log::LogError,
-        types::{BrokerId, TopicPartition},
-    },
+    kafka::{log::LogError, types::BrokerId},
 };
 
 pub(super) struct Broker {
@@ -95,11 +92,5 @@ impl Broker {
             self.observe(Event::StorageFailed { error: error.to_string() });
             self.ending.stop();
         }
-    }
-
-    /// Whether this broker leads the partition, by the metadata it has seen.
-    pub fn leads(&self, partition: &TopicPartition) -> bool {
-        let image = self.metadata.image();
-        image.partition(partition).is_some_and(|partition| partition.leader == self.id())
     }
 }

@@ -10,5 +10,3 @@ pub use record::{MetadataRecord, RecordError};
 
 /// The log that holds it: Kafka's name.
 pub const METADATA_TOPIC: &str = "__cluster_metadata";
-/// Its topic id, the same in every cluster (`Uuid.METADATA_TOPIC_ID`).
-pub const METADATA_TOPIC_ID: uuid::Uuid = uuid::Uuid::from_u128(1);

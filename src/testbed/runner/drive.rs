@@ -28,6 +28,7 @@ const READ_BACK_LIMIT: Duration = Duration::from_secs(120);
 pub(super) struct Driven {
     pub unfired: Vec<UnfiredStep>,
     pub digest: String,
+    pub world_events: u64,
     /// What it still waited for when its bound was reached.
     pub stuck: Option<String>,
 }
@@ -53,6 +54,7 @@ pub(super) async fn drive(world: World, plan: Arc<Plan>, recorder: Recorder) -> 
     }
     // The digest covers what the world did and what the history says of it.
     let trace = drive.world.trace();
+    let world_events = trace.events();
     drive.stage.recorder.with(|history| {
         for event in &history.events {
             trace.note(&event.node, &event.at.to_le_bytes());
@@ -60,7 +62,8 @@ pub(super) async fn drive(world: World, plan: Arc<Plan>, recorder: Recorder) -> 
     });
     Driven {
         unfired: drive.nemesis.unfired(),
-        digest: drive.world.trace().digest().to_string(),
+        digest: trace.digest().to_string(),
+        world_events,
         stuck,
     }
 }
