@@ -32,7 +32,8 @@ fn main() {
         black_box(run_trial(&plan, None, seed));
     }
     let started = ProcessTime::now();
-    let (mut acked, mut delivered, mut appended, mut virtual_time) = (0u64, 0u64, 0u64, Duration::ZERO);
+    let (mut acked, mut delivered, mut appended, mut virtual_time) =
+        (0u64, 0u64, 0u64, Duration::ZERO);
     for seed in 0..TRIALS {
         let trial = run_trial(&plan, None, seed);
         assert!(trial.passed(), "seed {seed}: {:?} {:?}", trial.end, trial.judgements);
@@ -49,14 +50,18 @@ fn main() {
     let trials = started.elapsed().as_secs_f64();
     let deliveries = packets(&plan);
     let per_second = TRIALS as f64 / trials;
-    println!("standard trial: 3 brokers, 6 partitions, 2 producers, a group of 3, 1000 records, 6 faults");
+    println!(
+        "standard trial: 3 brokers, 6 partitions, 2 producers, a group of 3, 1000 records, 6 faults"
+    );
     println!("  {per_second:>10.1} trials per CPU-second ({:.2} ms each)", 1000.0 / per_second);
     println!("  {:>10.0} virtual seconds per CPU-second", virtual_time.as_secs_f64() / trials);
     println!("  {:>10.0} records acked per CPU-second", acked as f64 / trials);
     println!("  {:>10.0} records delivered per CPU-second", delivered as f64 / trials);
     println!("  {:>10.0} batches appended per CPU-second", appended as f64 / trials);
     let rate = deliveries as f64 * per_second;
-    println!("  {rate:>10.0} simulated events (packets, syncs, timers of machines' lives) per CPU-second");
+    println!(
+        "  {rate:>10.0} simulated events (packets, syncs, timers of machines' lives) per CPU-second"
+    );
     let floor = floor();
     println!("floor: echo of {FRAME}-byte frames over the simulated network, empty handlers");
     println!("  {floor:>10.0} messages per CPU-second");

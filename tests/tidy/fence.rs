@@ -66,9 +66,15 @@ fn sans_io_rule(source: &Source) -> Vec<Breach> {
     if !sans_io.iter().any(|place| source.is_in(place)) {
         return Vec::new();
     }
+    let waits = |line: &str| {
+        // Not `.awaiting_join`.
+        let after = line.split_once(".await").map(|(_, after)| after);
+        line.contains("async ")
+            || after.is_some_and(|after| !after.starts_with(char::is_alphabetic))
+    };
     source
         .lines_outside_tests()
-        .filter(|(_, line)| line.contains("async ") || line.contains(".await"))
+        .filter(|(_, line)| waits(line))
         .filter(|(_, line)| !line.trim_start().starts_with("//"))
         .map(|(number, _)| source.breach(number, "a sans-io module never waits"))
         .collect()

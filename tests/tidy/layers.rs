@@ -29,6 +29,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("src/kafka/protocol", &["env", "kafka::types", "kafka::config"]),
     ("src/kafka/log", &["env", "kafka::types", "kafka::config", "kafka::protocol"]),
     ("src/kafka/coordinator", &["env", "kafka::types", "kafka::config", "kafka::protocol"]),
+    ("src/kafka/metadata", &["kafka::types"]),
     ("src/kafka/client", &["env", "kafka::types", "kafka::config", "kafka::protocol"]),
     (
         "src/kafka/broker",
@@ -38,6 +39,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "kafka::config",
             "kafka::protocol",
             "kafka::log",
+            "kafka::metadata",
             "kafka::coordinator",
         ],
     ),
@@ -87,7 +89,8 @@ fn crate_paths(source: &Source) -> Vec<(usize, String)> {
     paths.visit_file(&source.syntax);
     let inside = |(line, names): (usize, Vec<String>)| {
         let rest = names.strip_prefix(&["crate".to_owned()])?;
-        Some((line, rest.join("::")))
+        // `pub(crate)` is a path as well.
+        (!rest.is_empty()).then(|| (line, rest.join("::")))
     };
     paths.0.into_iter().filter_map(inside).collect()
 }

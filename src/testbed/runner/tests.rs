@@ -2,35 +2,99 @@
 
 use std::sync::Arc;
 
-use super::run_trial;
-use crate::testbed::plan::Plan;
+use super::{TrialEnd, run_trial};
+use crate::testbed::{
+    history::{EventKind, Outcome},
+    plan::Plan,
+    scenario::Scenario,
+};
 
-fn plan(json: &str) -> Arc<Plan> {
-    Arc::new(serde_json::from_str(json).unwrap())
+/// Two brokers, a producer of ten records, a group of two.
+fn plan(more: &str) -> Arc<Plan> {
+    let text = format!(
+        r#"
+scenario = 1
+title = "a trial"
+kafka = "4.1"
+[run]
+seed = 1
+end = "quiet"
+limit = "5m"
+[cluster]
+brokers = 2
+[cluster.config]
+offsets.topic.replication.factor = 1
+[topics.orders]
+partitions = 2
+[producers.shop]
+topic = "orders"
+records = 10
+every = "5ms"
+[groups.billing]
+topics = ["orders"]
+members = 2
+[groups.billing.app]
+loop = ["poll", "process", "commit"]
+process = "1ms"
+[groups.billing.config]
+enable.auto.commit = false
+auto.offset.reset = "earliest"
+{more}
+[[expect]]
+guarantee = "processed-exactly-once"
+of = "billing"
+verdict = "holds"
+"#
+    );
+    let scenario = Scenario::load("trial", "trial", &text, &[]);
+    scenario.unwrap_or_else(|problems| panic!("{problems}")).plan
 }
 
 #[test]
-fn smoke() {
-    let plan = plan(
-        r#"{"name":"smoke","title":"t","kafka":"4.1","run":{"seed":1,"end":"Quiet","limit":"5m"},
-      "network":{"latency":{"min":"1ms","max":"4ms","shape":"uniform"},"loss":0.0},
-      "cluster":{"brokers":2,"racks":[],"config":{"offsets.topic.replication.factor":"1"}},
-      "topics":{"orders":{"partitions":2,"replication_factor":1,"replicas":null,"config":{}}},
-      "producers":{"shop":{"topic":"orders","records":10,"every":{"min":"5ms","max":"5ms","shape":"uniform"},"key":null,"value":"{i}","partition":null,"client":"java","start":{"At":"0s"},
-        "app":{"flush":true,"await_send":"none","on_error":"ignore","exit":"close"},"config":{}}},
-      "groups":{"billing":{"topics":["orders"],"members":["billing/1","billing/2"],"client":"java","start":{"At":"0s"},"app":{"steps":["poll","process","commit"],"process":{"min":"1ms","max":"1ms","shape":"uniform"},"workers":1,"effect":"append","on_error":"poll-again"},"config":{"enable.auto.commit":"false","auto.offset.reset":"earliest"}}},"readers":{},"steps":[],"expectations":[],"ignored":[]}"#,
-    );
-    let trial = run_trial(&plan, None, 1);
+fn records_are_sent_processed_committed_and_read_back() {
+    let trial = run_trial(&plan(""), None, 1);
+    assert_eq!(trial.end, TrialEnd::Finished);
+    assert!(trial.passed(), "{:?}", trial.judgements);
+    let count = |wanted: fn(&EventKind) -> bool| {
+        trial.history.events.iter().filter(|event| wanted(&event.kind)).count()
+    };
+    assert_eq!(count(|kind| matches!(kind, EventKind::SendEnded { outcome: Outcome::Ok, .. })), 10);
+    assert_eq!(count(|kind| matches!(kind, EventKind::Processed { .. })), 10);
+    assert_eq!(count(|kind| matches!(kind, EventKind::FinalLog { .. })), 2);
+    assert!(count(|kind| matches!(kind, EventKind::OffsetsCommitted { .. })) > 0);
+    assert_eq!(run_trial(&plan(""), None, 1).digest, trial.digest);
+    assert_ne!(run_trial(&plan(""), None, 2).digest, trial.digest);
+}
+
+#[test]
+fn every_event_but_a_machines_first_names_its_cause() {
+    let trial = run_trial(&plan(""), None, 1);
+    let mut known = std::collections::BTreeSet::new();
     for event in &trial.history.events {
-        println!(
-            "{} {:>9} {:8} {:?} {:?}",
-            event.id,
-            event.at / 1000,
-            event.node,
-            event.cause.map(|c| c.0),
-            event.kind
-        );
+        assert!(event.cause.is_some() || !known.contains(&event.node), "{event:?}");
+        assert!(event.cause.is_none_or(|cause| cause < event.id), "{event:?}");
+        known.insert(event.node.clone());
     }
-    println!("{:?} {} {:?}", trial.end, trial.digest, trial.unfired);
-    assert_eq!(run_trial(&plan, None, 1).digest, trial.digest);
+}
+
+#[test]
+fn a_step_that_never_fires_fails_the_trial_and_says_how_close_it_came() {
+    let step =
+        "[[step]]\nwhen = \"acked\"\nof = \"shop\"\ncount = 11\ndo = \"crash\"\nnode = \"b1\"";
+    let trial = run_trial(&plan(step), None, 1);
+    assert!(!trial.passed());
+    assert_eq!(trial.unfired[0].progress, "acked of shop reached 10 of 11");
+}
+
+#[test]
+fn a_step_fires_before_anything_else_happens() {
+    let step = "[[step]]\nwhen = \"acked\"\nof = \"shop\"\ncount = 3\ndo = \"pause\"\nnode = \"b2\"\nfor = \"1s\"";
+    let trial = run_trial(&plan(step), None, 1);
+    assert!(trial.passed(), "{:?}", trial.judgements);
+    let events = &trial.history.events;
+    let fired = events.iter().position(|event| matches!(event.kind, EventKind::Step { .. }));
+    let fired = fired.expect("it fired");
+    assert!(matches!(events[fired - 1].kind, EventKind::SendEnded { .. }));
+    assert_eq!(events[fired].cause, Some(events[fired - 1].id));
+    assert_eq!(events[fired + 1].kind, EventKind::MachinePaused);
 }

@@ -32,7 +32,8 @@ struct Account {
 struct GroupAccount {
     coordinator: NodeName,
     rebalancing: bool,
-    /// Members of the last generation.
+    generation: i32,
+    /// Members of that generation.
     members: usize,
 }
 
@@ -57,6 +58,8 @@ struct Consumer {
     handed_off: u64,
     /// Has ever been given a record.
     delivered: bool,
+    /// The generation it belongs to, since its last start.
+    joined: Option<i32>,
 }
 
 impl Progress {
@@ -98,18 +101,24 @@ impl Progress {
         None
     }
 
-    /// A group that has not settled, in words: it rebalances, or its members are not those that live. A
-    /// member that crashed stays in its group until its session ends.
+    /// A group that has not settled, in words: it rebalances, or some live member is not in its last
+    /// generation. A member that crashed stays in its group until its session ends.
     pub fn unsettled(&self, plan: &Plan, stage: &Stage) -> Option<String> {
         let account = self.account();
         account.groups.iter().find_map(|(name, group)| {
-            let live = plan.groups.get(&**name)?.members.iter().filter(|member| {
-                matches!(stage.status(member), Some(Status::Running | Status::Paused))
+            let members = &plan.groups.get(&**name)?.members;
+            let outside = members.iter().find(|member| {
+                let lives = matches!(stage.status(member), Some(Status::Running | Status::Paused));
+                let joined = account.consumers.get(member.as_str()).and_then(|c| c.joined);
+                lives && joined != Some(group.generation)
             });
-            let (live, state) = (live.count(), group.state());
-            let settled = !group.rebalancing && (live == 0 || group.members == live);
-            (!settled)
-                .then(|| format!("{name} is {state} with {} of {live} live members", group.members))
+            match outside {
+                Some(member) => {
+                    Some(format!("{member} is not in {name}'s generation {}", group.generation))
+                }
+                None if group.rebalancing => Some(format!("{name} is {}", group.state())),
+                None => None,
+            }
         })
     }
 
@@ -201,6 +210,7 @@ impl Account {
         let group = self.groups.entry(Arc::clone(name)).or_insert_with(|| GroupAccount {
             coordinator: coordinator.clone(),
             rebalancing: false,
+            generation: 0,
             members: 0,
         });
         group.coordinator.clone_from(coordinator);
@@ -235,10 +245,15 @@ impl Watcher for Progress {
             EventKind::RebalanceStarted { group, .. } => {
                 account.group(group, node).rebalancing = true;
             }
-            EventKind::Generation { group, members, .. } => {
+            EventKind::Generation { group, generation, members, .. } => {
                 let group = account.group(group, node);
                 (group.rebalancing, group.members) = (false, members.len());
+                group.generation = *generation;
             }
+            EventKind::Joined { generation, .. } => {
+                account.consumer(node).joined = Some(*generation);
+            }
+            EventKind::LeftGroup { .. } => account.consumer(node).joined = None,
             EventKind::PositionSet { partition, offset, .. } => {
                 account.consumer(node).positions.insert(partition.clone(), *offset);
             }
