@@ -70,7 +70,8 @@ fn sans_io_rule(source: &Source) -> Vec<Breach> {
         // Not `.awaiting_join`.
         let after = line.split_once(".await").map(|(_, after)| after);
         line.contains("async ")
-            || after.is_some_and(|after| !after.starts_with(char::is_alphabetic))
+            || after
+                .is_some_and(|after| !after.starts_with(|c: char| c.is_alphabetic() || c == '_'))
     };
     source
         .lines_outside_tests()

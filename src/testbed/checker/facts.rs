@@ -56,16 +56,7 @@ pub(super) fn measure(
             let log = index.logs.get(&partition).ok_or("the log was not read back")?;
             Ok(log.end - committed.unwrap_or(Offset(0)))
         }
-        FactKind::Generation => {
-            let generation = |event: &Event| match &event.kind {
-                EventKind::Generation { group, generation, .. } if &**group == of => {
-                    Some(*generation)
-                }
-                _ => None,
-            };
-            let last = events.iter().rev().find_map(generation);
-            last.map(i64::from).ok_or(format!("{of} never formed"))
-        }
+        FactKind::Generation => last_generation(events, of),
         FactKind::Rebalances => Ok(count(&|event| {
             u64::from(matches!(&event.kind, EventKind::Generation { group, members, .. }
                 if &**group == of && !members.is_empty()))
@@ -96,6 +87,14 @@ pub(super) fn measure(
             u64::from(matches!(event.kind, EventKind::BatchRetried { .. }) && of_node(event))
         })),
     }
+}
+
+fn last_generation(events: &[Event], of: &str) -> Result<i64, String> {
+    let last = events.iter().rev().find_map(|event| match &event.kind {
+        EventKind::Generation { group, generation, .. } if &**group == of => Some(*generation),
+        _ => None,
+    });
+    last.map(i64::from).ok_or(format!("{of} never formed"))
 }
 
 /// Whether the machine is that actor, or one of that group's members.

@@ -171,9 +171,6 @@ impl<'a> Index<'a> {
                     self.positions.entry((group, partition)).or_default().push(event);
                 }
             }
-            EventKind::CommitInvoked { kind, .. } => {
-                self.doings.entry(&event.node).or_default().committing = Some(*kind);
-            }
             EventKind::CommitEnded { outcome: Outcome::Ok, offsets, .. } => {
                 if let Some(group) = self.group_of(&event.node) {
                     self.take_commit(event, group, &event.node, offsets);
@@ -186,6 +183,23 @@ impl<'a> Index<'a> {
                 self.recoveries.entry(partition).or_default().push((event.id, *end));
             }
             EventKind::Fault { .. } => self.faults.push(event),
+            EventKind::FinalLog { partition, start, end, records } => {
+                let log = FinalLog { start: *start, end: *end, records, event: event.id };
+                self.logs.insert(partition, log);
+            }
+            EventKind::NoProgress { .. } | EventKind::Crashed { .. } => {
+                self.cut_short.get_or_insert(event);
+            }
+            _ => self.take_doing(event),
+        }
+    }
+
+    /// What a consumer's application does.
+    fn take_doing(&mut self, event: &'a Event) {
+        match &event.kind {
+            EventKind::CommitInvoked { kind, .. } => {
+                self.doings.entry(&event.node).or_default().committing = Some(*kind);
+            }
             EventKind::Polled { .. } => {
                 self.doings.entry(&event.node).or_default().polls.push(event.id);
             }
@@ -202,13 +216,6 @@ impl<'a> Index<'a> {
                 if let Some(group) = self.group_of(&event.node) {
                     self.handed_off.entry((group, partition, *offset)).or_insert(event.id);
                 }
-            }
-            EventKind::FinalLog { partition, start, end, records } => {
-                let log = FinalLog { start: *start, end: *end, records, event: event.id };
-                self.logs.insert(partition, log);
-            }
-            EventKind::NoProgress { .. } | EventKind::Crashed { .. } => {
-                self.cut_short.get_or_insert(event);
             }
             _ => {}
         }

@@ -5,13 +5,16 @@ use std::{sync::Arc, time::Duration};
 use super::{run::latency, trial::UnfiredStep};
 use crate::{
     env::{Address, Instant},
-    kafka::types::Offset,
+    kafka::{
+        config::{Side, find},
+        types::Offset,
+    },
     sim::World,
     testbed::{
         cluster::{Placement, Stage, Status, add_brokers, bootstrap},
         history::{EventKind, NodeName, Phase, Recorder},
         nemesis::Nemesis,
-        plan::{End, Plan, Start},
+        plan::{Action, End, GroupPlan, Plan, Start},
         workload::{Actors, Auditor, Progress, audit_program, cast},
     },
 };
@@ -177,12 +180,25 @@ impl Drive {
         }
     }
 
+    /// Until the trial is quiet and its groups have been settled for as long as a dead member can go
+    /// unnoticed.
     async fn drain(&self, limit: Instant) -> Option<String> {
+        let window = notice_window(&self.plan);
+        let mut settled_since = None;
         loop {
             let pending = self.progress.pending(&self.plan, &self.stage);
-            let pending = pending.or_else(|| self.progress.unsettled(&self.plan, &self.stage))?;
-            if self.world.now() >= limit {
-                return Some(format!("{pending} after the heal, {}", self.plan.run.limit));
+            let pending = pending.or_else(|| self.progress.unsettled(&self.plan, &self.stage));
+            let now = self.world.now();
+            match pending {
+                None => {
+                    if *settled_since.get_or_insert(now) + window <= now {
+                        return None;
+                    }
+                }
+                Some(what) if now >= limit => {
+                    return Some(format!("{what} after the heal, {}", self.plan.run.limit));
+                }
+                Some(_) => settled_since = None,
             }
             self.world.sleep(LOOK_EVERY).await;
         }
@@ -217,4 +233,24 @@ impl Drive {
         }
         None
     }
+}
+
+/// How long a coordinator may take a dead member for alive: the longest session of the plan's groups. A plan
+/// without faults has no dead members.
+fn notice_window(plan: &Plan) -> Duration {
+    let harmless = |action: &Action| {
+        matches!(
+            action,
+            Action::Note | Action::Start { .. } | Action::Stop { .. } | Action::CreateTopic { .. }
+        )
+    };
+    if plan.steps.iter().all(|step| harmless(&step.action)) {
+        return Duration::ZERO;
+    }
+    let session = |group: &GroupPlan| {
+        let default = || find(Side::Consumer, "session.timeout.ms").map(|row| row.default);
+        let given = group.config.get("session.timeout.ms").map(String::as_str);
+        given.or_else(default).and_then(|ms| ms.parse().ok()).map(Duration::from_millis)
+    };
+    plan.groups.values().filter_map(session).max().unwrap_or_default()
 }

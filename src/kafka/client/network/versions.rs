@@ -23,8 +23,8 @@ impl BrokerVersions {
     /// The highest version both sides know.
     pub(crate) fn highest_common(&self, api_key: i16, ours: VersionRange) -> Option<i16> {
         let ours = VersionRange { min: ours.min, max: ours.max.min(highest(api_key)) };
-        let common = ours.intersect(self.0.get(&api_key)?);
-        (!common.is_empty()).then_some(common.max)
+        let shared = ours.intersect(self.0.get(&api_key)?);
+        (!shared.is_empty()).then_some(shared.max)
     }
 }
 

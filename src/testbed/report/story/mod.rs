@@ -10,10 +10,4 @@ mod page;
 mod stretch;
 mod tell;
 
-use super::Look;
-use crate::testbed::runner::Trial;
-
-/// The story as text with colours, ending in a line end.
-pub fn story(trial: &Trial, look: &Look) -> String {
-    look.finish(page::lay_out(trial, &tell::beats(trial), look))
-}
+pub use page::story;

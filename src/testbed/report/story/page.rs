@@ -43,7 +43,12 @@ struct Page<'a> {
     out: String,
 }
 
-pub(super) fn lay_out(trial: &Trial, beats: &[Beat], look: &Look) -> String {
+/// The story as text with colours, ending in a line end.
+pub fn story(trial: &Trial, look: &Look) -> String {
+    look.finish(lay_out(trial, &super::tell::beats(trial), look))
+}
+
+fn lay_out(trial: &Trial, beats: &[Beat], look: &Look) -> String {
     let mut page = Page::new(trial, beats, look);
     page.header();
     let shown = choose(beats);

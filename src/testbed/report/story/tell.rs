@@ -345,23 +345,7 @@ impl<'a> Teller<'a> {
                     Naming::OffsetsOnly => format!("offset {offset}"),
                     Naming::Full => format!("{partition}@{offset}"),
                 };
-                let why = format!(" ({})", why.replace('-', " "));
-                let join = self.joins.get(&event.node).map(|&index| &mut self.beats[index]);
-                if let Some(join) = join.filter(|join| event.at - join.at < SETTLING) {
-                    let line = &mut join.text;
-                    // Places with one reason share it.
-                    if line.ends_with(&why) {
-                        line.truncate(line.len() - why.len());
-                        line.push_str(&format!(", {place}{why}"));
-                    } else {
-                        line.push_str(&format!(", reads from {place}{why}"));
-                    }
-                    return true;
-                }
-                // Reading on elsewhere disturbs no round.
-                let text = format!("reads from {place}{why}");
-                self.joins.insert(event.node.clone(), self.beats.len());
-                self.push(self.beat(event, "position", text).notable());
+                self.hear_position(event, &place, why);
                 return true;
             }
             EventKind::Revoked { partitions } => {
@@ -411,6 +395,27 @@ impl<'a> Teller<'a> {
         }
         self.push(beat.notable());
         true
+    }
+
+    /// A position belongs to the join it follows closely; later ones have a line of their own.
+    fn hear_position(&mut self, event: &Event, place: &str, why: &str) {
+        let why = format!(" ({})", why.replace('-', " "));
+        let join = self.joins.get(&event.node).map(|&index| &mut self.beats[index]);
+        if let Some(join) = join.filter(|join| event.at - join.at < SETTLING) {
+            let line = &mut join.text;
+            // Places with one reason share it.
+            if line.ends_with(&why) {
+                line.truncate(line.len() - why.len());
+                line.push_str(&format!(", {place}{why}"));
+            } else {
+                line.push_str(&format!(", reads from {place}{why}"));
+            }
+            return;
+        }
+        // Reading on elsewhere disturbs no round.
+        let text = format!("reads from {place}{why}");
+        self.joins.insert(event.node.clone(), self.beats.len());
+        self.push(self.beat(event, "position", text).notable());
     }
 
     fn sends_of(&mut self, event: &Event) -> &mut Sends {
