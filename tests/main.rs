@@ -1,5 +1,8 @@
 //! What must always hold, quickly: one binary, because link time is the tax.
 
+// Tests read files and settings, and panic where something is wrong.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+
 mod conformance;
 mod determinism;
 mod log_crashes;

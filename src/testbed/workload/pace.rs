@@ -17,8 +17,9 @@ pub(super) fn draw(range: &SpanRange, rng: &mut impl Rng) -> Duration {
             // Halving once per leading zero bit gives a geometric tail without a logarithm, whose last
             // bits differ between machines.
             let halvings = random.leading_zeros();
-            let step =
-                width / 8 * u128::from(halvings) + ((width / 8) * u128::from(random & 0xff) >> 8);
+            let eighth = width / 8;
+            let part = (eighth * u128::from(random & 0xff)) >> 8;
+            let step = eighth * u128::from(halvings) + part;
             min + step.min(width) as u64
         }
     };
