@@ -79,11 +79,19 @@ fn every_event_but_a_machines_first_names_its_cause() {
 
 #[test]
 fn a_step_that_never_fires_fails_the_trial_and_says_how_close_it_came() {
-    let step =
-        "[[step]]\nwhen = \"acked\"\nof = \"shop\"\ncount = 11\ndo = \"crash\"\nnode = \"b1\"";
+    let step = r#"
+[[step]]
+when = "committed"
+of = "billing"
+count = 900
+do = "crash"
+node = "b1"
+"#;
     let trial = run_trial(&plan(step), None, 1);
     assert!(!trial.passed());
-    assert_eq!(trial.unfired[0].progress, "acked of shop reached 10 of 11");
+    let progress = &trial.unfired[0].progress;
+    assert!(progress.starts_with("committed of billing reached "), "{progress}");
+    assert!(progress.ends_with(" of 900"), "{progress}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What a coordinator does, in words. Member ids are shown as `client~n`, `n` being the random part.
 
 use bytes::Bytes;
+use kafka_protocol::messages::JoinGroupResponse;
 use kafka_protocol::{messages::describe_groups_response::DescribedGroup, protocol::StrBytes};
 
 use super::super::{GroupEvent, GroupResponse, Participant, subscription::assigned_partitions};
@@ -33,25 +34,25 @@ impl Names {
         StrBytes::from_string(id)
     }
 
+    fn join(&self, join: &JoinGroupResponse) -> String {
+        let member = self.short(&join.member_id);
+        if join.error_code != 0 {
+            return format!("join {} {member}", error_name(join.error_code)).trim_end().to_owned();
+        }
+        let members: Vec<_> = join.members.iter().map(|m| self.short(&m.member_id)).collect();
+        format!(
+            "join {member} generation {} {} leader {} [{}]{}",
+            join.generation_id,
+            join.protocol_name.as_deref().unwrap_or("null"),
+            self.short(&join.leader),
+            members.join(" "),
+            if join.skip_assignment { " skip" } else { "" },
+        )
+    }
+
     pub fn response(&self, response: &GroupResponse) -> String {
         match response {
-            GroupResponse::Join(join) if join.error_code != 0 => {
-                let member = self.short(&join.member_id);
-                format!("join {} {member}", error_name(join.error_code)).trim_end().to_owned()
-            }
-            GroupResponse::Join(join) => {
-                let members: Vec<_> =
-                    join.members.iter().map(|m| self.short(&m.member_id)).collect();
-                format!(
-                    "join {} generation {} {} leader {} [{}]{}",
-                    self.short(&join.member_id),
-                    join.generation_id,
-                    join.protocol_name.as_deref().unwrap_or("null"),
-                    self.short(&join.leader),
-                    members.join(" "),
-                    if join.skip_assignment { " skip" } else { "" },
-                )
-            }
+            GroupResponse::Join(join) => self.join(join),
             GroupResponse::Sync(sync) if sync.error_code != 0 => {
                 format!("sync {}", error_name(sync.error_code))
             }
