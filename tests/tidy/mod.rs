@@ -4,6 +4,7 @@
 //! on a snippet.
 
 mod fence;
+mod handlers;
 mod layers;
 mod shape;
 mod source;

@@ -211,7 +211,7 @@ fn topic_records(
 }
 
 /// `Topic.validate`.
-fn check_name(name: &str) -> Result<(), Refusal> {
+pub(super) fn check_name(name: &str) -> Result<(), Refusal> {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     let problem = if name.is_empty() {
         "the empty string is not allowed".to_owned()

@@ -141,7 +141,12 @@ impl Groups {
                 put(&mut state.coordinator, now, token, effects);
             })
             .await;
-        receiver.await.ok()
+        tokio::select! {
+            biased;
+            answer = receiver => answer.ok(),
+            // Members go to look for the coordinator elsewhere, or again.
+            () = broker.ending.wait() => None,
+        }
     }
 
     pub async fn handle_deadline(&self, broker: &Arc<Broker>, index: i32) {

@@ -111,11 +111,17 @@ impl Broker {
         let batch = encode(records, self.env.clock.wall_time());
         let log = &self.metadata.log;
         let (now, epoch) = (self.env.clock.wall_time(), log.leader_epoch);
-        let info = log.log().append_as_leader(&batch, AppendOrigin::Coordinator, epoch, now)?;
+        let appended = log.log().append_as_leader(&batch, AppendOrigin::Coordinator, epoch, now);
+        if let Err(AppendError::Log(error)) = &appended {
+            self.fail(error);
+        }
+        let info = appended?;
         log.flush(self).await?;
         log.log().set_high_watermark(info.last_offset + 1);
         log.waiters.wake_all();
-        self.apply_metadata().await?;
+        // The records stand: a broker that cannot follow them has lost its disk.
+        let applied = self.apply_metadata().await;
+        applied.inspect_err(|error| self.fail(error))?;
         Ok(())
     }
 

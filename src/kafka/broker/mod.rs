@@ -23,6 +23,8 @@ mod producer_ids;
 mod purgatory;
 mod startup;
 mod state;
+#[cfg(test)]
+mod tests;
 mod ticker;
 
 pub use node::{BrokerEndpoint, InitialTopic, Node, NodeConfig, NodeError};

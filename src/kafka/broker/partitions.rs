@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    io,
     sync::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
@@ -72,7 +73,14 @@ impl Partition {
         origin: AppendOrigin,
     ) -> Result<AppendInfo, AppendError> {
         let now = broker.env.clock.wall_time();
-        let appended = self.log().append_as_leader(records, origin, self.leader_epoch, now);
+        let mut log = self.log();
+        // The log has been closed, or is about to be: what came later would not be synced.
+        if broker.ending.is_stopping() {
+            let (path, source) = (self.id.to_string(), io::Error::other("the broker is stopping"));
+            return Err(LogError::Io { action: "append to", path, source }.into());
+        }
+        let appended = log.append_as_leader(records, origin, self.leader_epoch, now);
+        drop(log);
         let partition = self.id.clone();
         match &appended {
             Ok(info) if info.outcome == Outcome::Duplicate => {

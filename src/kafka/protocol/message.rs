@@ -6,6 +6,8 @@ use kafka_protocol::{
     protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes, buf::ByteBuf},
 };
 
+use super::guarded;
+
 /// A frame that cannot be read. The connection it came on is closed, as Kafka does.
 #[derive(Debug, thiserror::Error)]
 pub enum MessageError {
@@ -86,7 +88,7 @@ fn take_varint(frame: &mut Bytes) -> Result<u32, MessageError> {
 
 /// Reads a request's body.
 pub fn decode_request<R: Request>(mut body: Bytes, version: i16) -> Result<R, MessageError> {
-    R::decode(&mut body, version).map_err(|error| unreadable("request", error))
+    guarded::decode::<R>(&mut body, version).map_err(|error| unreadable("request", error))
 }
 
 /// A whole request with its length, ready to send.
@@ -142,7 +144,7 @@ pub fn decode_response<M: Decodable + HeaderVersion>(
     if M::header_version(version) >= 1 {
         skip_tags(&mut frame)?;
     }
-    M::decode(&mut frame, version).map_err(|error| unreadable("response", error))
+    guarded::decode::<M>(&mut frame, version).map_err(|error| unreadable("response", error))
 }
 
 /// Writes the length into its place.

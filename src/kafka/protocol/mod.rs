@@ -4,6 +4,7 @@
 
 pub mod batch;
 pub mod frame;
+mod guarded;
 pub mod message;
 
 pub use kafka_protocol::ResponseError;

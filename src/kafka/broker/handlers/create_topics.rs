@@ -33,7 +33,11 @@ pub(in crate::kafka::broker) async fn handle(broker: &Arc<Broker>, call: &Call<'
     let mut response = CreateTopicsResponse::default();
     for topic in &request.topics {
         let result = if named[&topic.name] > 1 {
-            let message = "Found multiple entries for this topic.".into();
+            // Refused as a whole, and answered once, as by `ControllerApis`.
+            if response.topics.iter().any(|answered| answered.name == topic.name) {
+                continue;
+            }
+            let message = "Duplicate topic name.".into();
             Err((ResponseError::InvalidRequest, message))
         } else {
             create(broker, topic, commitment).await

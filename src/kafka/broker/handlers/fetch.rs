@@ -127,10 +127,10 @@ async fn read_or_wait(
     let enough = |round: &Round| {
         round.failed || round.bytes >= usize::try_from(request.min_bytes).unwrap_or_default()
     };
-    let first = read(wanted, max_bytes);
+    let mut round = read(wanted, max_bytes);
     let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or_default());
-    if enough(&first) || wait.is_zero() || wanted.is_empty() {
-        return first;
+    if enough(&round) || wait.is_zero() || wanted.is_empty() {
+        return round;
     }
     let waiter = Arc::new(Waiter::default());
     let deadline = broker.env.clock.now() + wait;
@@ -139,13 +139,28 @@ async fn read_or_wait(
         for partition in wanted.iter().flat_map(|wanted| &wanted.found) {
             partition.waiters.add(&waiter);
         }
-        waiter.wait().await;
-        let round = read(wanted, max_bytes);
+        // What came between the look and the hanging up woke nobody.
+        if !has_moved(wanted, &round) {
+            tokio::select! {
+                biased;
+                () = waiter.wait() => {}
+                () = broker.ending.wait() => {}
+            }
+        }
+        round = read(wanted, max_bytes);
         if enough(&round) || broker.env.clock.now() >= deadline || broker.ending.is_stopping() {
             broker.ticker.cancel(key);
             return round;
         }
     }
+}
+
+/// Whether a partition shows more than at the last look.
+fn has_moved(wanted: &[Wanted], seen: &Round) -> bool {
+    wanted.iter().zip(&seen.partitions).any(|(wanted, (_, seen))| {
+        let shown = wanted.found.as_ref().map(|partition| partition.log().high_watermark());
+        shown.is_ok_and(|watermark| watermark.0 != seen.high_watermark)
+    })
 }
 
 /// Reads what there is, within the limits. The first batch found comes whole, whatever its size.

@@ -15,7 +15,7 @@ use kafka_protocol::{
 
 use crate::kafka::{
     broker::{
-        controller::NewTopic,
+        controller::{NewTopic, check_name},
         dispatch::{Answer, Call},
         state::Broker,
     },
@@ -80,6 +80,9 @@ fn answer(
     };
     if let Some(topic) = image.topic(name) {
         return describe(topic);
+    }
+    if check_name(name).is_err() {
+        return failure(ResponseError::InvalidTopicException);
     }
     if may_create && broker.config.config.auto_create_topics {
         order(broker, name);

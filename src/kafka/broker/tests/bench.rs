@@ -1,0 +1,154 @@
+//! What the tests share: one broker on a machine of its own, and a client that speaks bare requests.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use kafka_protocol::protocol::Request;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::{
+    env::{Address, Env, Stream},
+    kafka::{
+        broker::{BrokerEndpoint, Event, InitialTopic, Node, NodeConfig, Observer},
+        config::{BrokerConfig, Settings, Side},
+        protocol::{
+            batch::{BatchBuilder, BatchOptions, Compression},
+            frame::FrameReader,
+            message::{decode_response, encode_request},
+        },
+        types::{BrokerId, Timestamp, TopicName},
+    },
+    sim::{MachineOptions, World, WorldOptions},
+};
+
+const PORT: u16 = 9092;
+
+struct Deaf;
+
+impl Observer for Deaf {
+    fn observe(&self, _: Event) {}
+}
+
+fn node() -> NodeConfig {
+    let pairs = [("offsets.topic.replication.factor", "1"), ("offsets.topic.num.partitions", "2")];
+    let settings = Settings::from_pairs(Side::Broker, pairs).unwrap();
+    let advertised = Address::new("b1", PORT);
+    NodeConfig {
+        broker_id: BrokerId(1),
+        cluster_id: "test".into(),
+        listen: advertised.clone(),
+        brokers: vec![BrokerEndpoint { id: BrokerId(1), advertised, rack: None }],
+        topics: vec![InitialTopic {
+            name: TopicName::from("t"),
+            partitions: vec![vec![BrokerId(1)], vec![BrokerId(1)]],
+            config: Vec::new(),
+        }],
+        config: BrokerConfig::from_settings(&settings).unwrap(),
+    }
+}
+
+/// Starts the broker; it shuts down in order after `lifetime`.
+pub(super) fn start_broker(world: &World, lifetime: Duration) {
+    world.start("b1", move |env| {
+        Box::pin(async move {
+            let clock = Arc::clone(&env.clock);
+            let end = clock.now() + lifetime;
+            let node = Node::start(env, node(), Arc::new(Deaf)).await.unwrap();
+            node.run(clock.sleep_until(end)).await.unwrap();
+        })
+    });
+}
+
+/// Runs `body` on a machine beside a broker that lives for `lifetime`.
+pub(super) fn beside_a_broker<F>(
+    lifetime: Duration,
+    body: impl FnOnce(World, Env) -> F + Send + 'static,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let run = move || {
+        World::run(5, WorldOptions::default(), |world| async move {
+            world.add_machine("b1", MachineOptions::default());
+            world.add_machine("c1", MachineOptions::default());
+            start_broker(&world, lifetime);
+            let handle = world.clone();
+            world.start("c1", move |env| Box::pin(body(handle, env)));
+            world.ended("c1").await;
+        })
+        .unwrap();
+    };
+    #[allow(clippy::disallowed_methods, reason = "the thread that the world runs on")]
+    let thread = std::thread::spawn(run);
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+pub(super) async fn pause(env: &Env, time: Duration) {
+    env.clock.sleep_until(env.clock.now() + time).await;
+}
+
+/// One connection.
+pub(super) struct Wire {
+    stream: Stream,
+    reader: FrameReader,
+    correlation: i32,
+}
+
+impl Wire {
+    pub(super) async fn open(env: &Env) -> Self {
+        loop {
+            // Until the broker listens.
+            if let Ok(stream) = env.network.connect(Address::new("b1", PORT)).await {
+                return Wire { stream, reader: FrameReader::new(1 << 24), correlation: 0 };
+            }
+            pause(env, Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Sends a request and tells its correlation id.
+    pub(super) async fn send<R: Request>(&mut self, version: i16, request: &R) -> i32 {
+        self.correlation += 1;
+        let frame = encode_request(self.correlation, "wire", version, request).unwrap();
+        self.send_bytes(&frame).await;
+        self.correlation
+    }
+
+    pub(super) async fn send_bytes(&mut self, bytes: &[u8]) {
+        // A connection that the broker has closed is for the reading to find out.
+        let _ = self.stream.write_all(bytes).await;
+        let _ = self.stream.flush().await;
+    }
+
+    /// The next answer's frame; `None` once the broker has closed the connection.
+    pub(super) async fn frame(&mut self) -> Option<Bytes> {
+        self.reader.next(&mut self.stream).await.ok().flatten()
+    }
+
+    pub(super) async fn receive<R: Request>(
+        &mut self,
+        correlation: i32,
+        version: i16,
+    ) -> R::Response {
+        let frame = self.frame().await.expect("the connection is open");
+        decode_response(frame, correlation, version).unwrap()
+    }
+
+    pub(super) async fn ask<R: Request>(&mut self, version: i16, request: &R) -> R::Response {
+        let correlation = self.send(version, request).await;
+        self.receive::<R>(correlation, version).await
+    }
+
+    /// Whether the broker has closed the connection; waits for it to do something.
+    pub(super) async fn is_closed(&mut self) -> bool {
+        let mut more = BytesMut::new();
+        matches!(self.stream.read_buf(&mut more).await, Ok(0) | Err(_))
+    }
+}
+
+/// A batch of one record.
+pub(super) fn batch(value: &'static str) -> Bytes {
+    let mut batch = BatchBuilder::new(Compression::None, 1 << 16);
+    batch.append(Timestamp(1), None, Some(value.as_bytes()), &[]);
+    batch.build(&BatchOptions::default())
+}

@@ -1,0 +1,6 @@
+//! The broker through the wire, in the simulated world.
+
+mod bench;
+mod requests;
+mod stopping;
+mod wire;
