@@ -53,11 +53,16 @@ pub struct Trace {
 struct State {
     hasher: Xxh3,
     events: u64,
+    /// Writes onto the network: a request or an answer each.
+    messages: u64,
 }
 
 impl Trace {
     pub(super) fn new(timers: Arc<Timers>) -> Self {
-        Trace { timers, state: Arc::new(Lock::new(State { hasher: Xxh3::new(), events: 0 })) }
+        Trace {
+            timers,
+            state: Arc::new(Lock::new(State { hasher: Xxh3::new(), events: 0, messages: 0 })),
+        }
     }
 
     /// An event of the world at `time`, with up to three numbers that tell it from others.
@@ -71,6 +76,7 @@ impl Trace {
         let mut state = self.state.lock();
         state.hasher.update(&bytes);
         state.events += 1;
+        state.messages += u64::from(matches!(event, Event::Sent));
     }
 
     /// An event of the world at this moment.
@@ -95,6 +101,11 @@ impl Trace {
     /// How many events the digest stands for.
     pub fn events(&self) -> u64 {
         self.state.lock().events
+    }
+
+    /// How many messages were written onto the network, both ways.
+    pub fn messages(&self) -> u64 {
+        self.state.lock().messages
     }
 }
 

@@ -31,7 +31,7 @@ const READ_BACK_LIMIT: Duration = Duration::from_secs(120);
 pub(super) struct Driven {
     pub unfired: Vec<UnfiredStep>,
     pub digest: String,
-    pub world_events: u64,
+    pub messages: u64,
     /// What it still waited for when its bound was reached.
     pub stuck: Option<String>,
 }
@@ -57,18 +57,13 @@ pub(super) async fn drive(world: World, plan: Arc<Plan>, recorder: Recorder) -> 
     }
     // The digest covers what the world did and what the history says of it.
     let trace = drive.world.trace();
-    let world_events = trace.events();
+    let messages = trace.messages();
     drive.stage.recorder.with(|history| {
         for event in &history.events {
             trace.note(&event.node, &event.at.to_le_bytes());
         }
     });
-    Driven {
-        unfired: drive.nemesis.unfired(),
-        digest: trace.digest().to_string(),
-        world_events,
-        stuck,
-    }
+    Driven { unfired: drive.nemesis.unfired(), digest: trace.digest().to_string(), messages, stuck }
 }
 
 impl Drive {

@@ -55,7 +55,7 @@ fn run_here(plan: &Arc<Plan>, variant: Option<&str>, seed: u64) -> Trial {
         judgements,
         unfired: driven.unfired,
         digest: driven.digest,
-        world_events: driven.world_events,
+        messages: driven.messages,
         virtual_time: Duration::from_nanos(history.events.last().map_or(0, |event| event.at)),
         end: end(driven.stuck, crash),
         history,

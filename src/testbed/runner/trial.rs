@@ -20,9 +20,8 @@ pub struct Trial {
     /// Of the ordered trace of events: equal for equal plan and seed, on any machine.
     pub digest: String,
     pub virtual_time: Duration,
-    /// Events of the simulated world: packets, syncs, faults, lives of machines. What a trial's cost is
-    /// made of.
-    pub world_events: u64,
+    /// Messages written onto the simulated network: requests and their answers.
+    pub messages: u64,
     pub end: TrialEnd,
 }
 

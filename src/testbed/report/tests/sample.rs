@@ -378,7 +378,7 @@ fn trial(plan: Plan, history: History, judgements: Vec<Judgement>) -> Trial {
         judgements,
         unfired: Vec::new(),
         digest: "9d0f3c77a1b2".to_owned(),
-        world_events: 0,
+        messages: 0,
         virtual_time: Duration::from_millis(9300),
         end: TrialEnd::Finished,
     }
