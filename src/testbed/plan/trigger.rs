@@ -28,7 +28,7 @@ pub enum Trigger {
 pub enum EventName {
     /// A producer's `send()` was called.
     Sent,
-    /// A leader appended a batch of this producer, or to this topic or partition.
+    /// A leader appended a batch to this topic or partition.
     Appended,
     Acked,
     Failed,

@@ -127,11 +127,6 @@ impl Progress {
         let account = self.account();
         account.groups.iter().map(|(name, group)| (name.clone(), group.state())).collect()
     }
-
-    /// End of a partition's log as far as its leader has told.
-    pub fn log_end(&self, partition: &TopicPartition) -> Offset {
-        self.account().log_ends.get(partition).copied().unwrap_or_default()
-    }
 }
 
 impl Account {
