@@ -29,7 +29,7 @@ impl Ledgers {
             .flat_map(|(name, group)| group.members.iter().map(move |member| (&**member, name)))
             .collect();
         let mut ledgers = Ledgers::default();
-        for event in &history.events {
+        for event in history.events.iter().filter(|event| is_entry(&event.kind)) {
             let Some(group) = group_of.get(&*event.node) else { continue };
             let partitions = ledgers.groups.entry(Arc::clone(group)).or_default();
             let mut entry =
@@ -66,4 +66,10 @@ impl Ledgers {
     pub fn entry(&self, group: &str, partition: &TopicPartition, offset: Offset) -> Option<&Entry> {
         self.groups.get(group)?.get(partition)?.get(&offset)
     }
+}
+
+/// Few events are of a ledger, and finding out whose they are costs a look-up each.
+fn is_entry(kind: &EventKind) -> bool {
+    use EventKind::{Effect, Polled, Processed};
+    matches!(kind, Polled { .. } | Processed { .. } | Effect { .. })
 }

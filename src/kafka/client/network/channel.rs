@@ -4,7 +4,11 @@ use std::{
     collections::VecDeque,
     io,
     pin::{Pin, pin},
-    task::{Context, Poll},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
 };
 
 use bytes::{Buf, Bytes};
@@ -123,6 +127,39 @@ impl Wire {
     }
 }
 
+/// Tells which connection has news, so that the others need not be asked: a client is woken for each
+/// packet, and most of its connections are idle then.
+pub(super) struct Bell {
+    rung: AtomicBool,
+    task: Mutex<Waker>,
+}
+
+impl Bell {
+    fn new() -> Arc<Self> {
+        Arc::new(Bell { rung: AtomicBool::new(true), task: Mutex::new(Waker::noop().clone()) })
+    }
+
+    fn answered_by(&self, task: &Waker) {
+        self.task.lock().expect("no panic while it is locked").clone_from(task);
+    }
+
+    fn take(&self) -> bool {
+        self.rung.swap(false, Ordering::AcqRel)
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.rung.store(true, Ordering::Release);
+        let task = self.task.lock().expect("no panic while it is locked").clone();
+        task.wake();
+    }
+}
+
 pub(super) enum State {
     Idle,
     Connecting { attempt: BoxFuture<'static, io::Result<Stream>>, deadline: Instant },
@@ -138,17 +175,39 @@ pub(super) struct Channel<C> {
     /// No new attempt before this instant.
     pub(super) retry_at: Instant,
     pub(super) in_flight: VecDeque<InFlight<C>>,
+    bell: Arc<Bell>,
+    /// Rings it.
+    waker: Waker,
 }
 
 impl<C> Channel<C> {
-    pub(super) fn new(address: Address) -> Self {
+    /// `task` is who polls the channel.
+    pub(super) fn new(address: Address, task: &Waker) -> Self {
+        let bell = Bell::new();
+        bell.answered_by(task);
         Channel {
+            waker: Waker::from(Arc::clone(&bell)),
+            bell,
             address,
             state: State::Idle,
             failures: 0,
             retry_at: Instant::default(),
             in_flight: VecDeque::new(),
         }
+    }
+
+    pub(super) fn set_task(&self, task: &Waker) {
+        self.bell.answered_by(task);
+    }
+
+    /// Wakes the polling task for this channel.
+    pub(super) fn waker(&self) -> Waker {
+        self.waker.clone()
+    }
+
+    /// Whether there may be news since the last call.
+    pub(super) fn take_news(&self) -> bool {
+        self.bell.take()
     }
 
     pub(super) fn is_ready(&self) -> bool {

@@ -112,7 +112,8 @@ impl<C> NetworkClient<C> {
         if self.channels.get(&node).is_some_and(|channel| channel.address != *address) {
             self.remove_node(node, now);
         }
-        self.channels.entry(node).or_insert_with(|| Channel::new(address.clone()));
+        let task = &self.waker;
+        self.channels.entry(node).or_insert_with(|| Channel::new(address.clone(), task));
     }
 
     pub(crate) fn remove_node(&mut self, node: NodeKey, now: Instant) {
@@ -160,7 +161,7 @@ impl<C> NetworkClient<C> {
                 channel.state =
                     State::Connecting { attempt, deadline: now + self.config.setup_timeout };
                 // The attempt must be polled by the task that reads, so that it is woken.
-                self.waker.wake_by_ref();
+                channel.waker().wake();
                 Readiness::Connecting
             }
         }
@@ -235,11 +236,11 @@ impl<C> NetworkClient<C> {
             .expect("a body is built for its version, and bounded by max.request.size")
             .freeze();
         let channel = self.channels.get_mut(&node).expect("checked by the caller");
+        let waker = channel.waker();
         let State::Connected(wire) = &mut channel.state else {
             unreachable!("checked by the caller")
         };
         let end = wire.queue(frame);
-        let waker = self.waker.clone();
         let written = wire.flush(&mut Context::from_waker(&waker));
         if expect == Expect::Nothing && written.is_ok() {
             // Kafka completes such a request when its last byte is written; what a full socket buffer
@@ -260,7 +261,7 @@ impl<C> NetworkClient<C> {
         });
         if written.is_err() {
             // The reading task meets the same error and fails all that is in flight in order.
-            self.waker.wake_by_ref();
+            waker.wake();
         }
     }
 
@@ -278,16 +279,21 @@ impl<C> NetworkClient<C> {
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, now: Instant) {
         if !self.waker.will_wake(cx.waker()) {
             self.waker = cx.waker().clone();
+            self.channels.values().for_each(|channel| channel.set_task(&self.waker));
         }
-        let nodes: Vec<NodeKey> = self.channels.keys().copied().collect();
+        let news = |channel: &Channel<C>| channel.take_news() || channel.deadline() <= now;
+        let with_news = self.channels.iter().filter(|(_, channel)| news(channel));
+        let nodes: Vec<NodeKey> = with_news.map(|(node, _)| *node).collect();
         for node in nodes {
-            self.poll_node(cx, node, now);
+            self.poll_node(node, now);
         }
     }
 
-    fn poll_node(&mut self, cx: &mut Context<'_>, node: NodeKey, now: Instant) {
+    fn poll_node(&mut self, node: NodeKey, now: Instant) {
         let Some(channel) = self.channels.get_mut(&node) else { return };
         let expired = channel.deadline() <= now;
+        let waker = channel.waker();
+        let cx = &mut Context::from_waker(&waker);
         match &mut channel.state {
             State::Idle => {}
             State::Connecting { attempt, .. } => match attempt.as_mut().poll(cx) {
