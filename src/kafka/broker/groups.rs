@@ -22,6 +22,7 @@ use super::{
     observer::Event,
     partitions::Partition,
     state::Broker,
+    storage::Work,
     ticker::{DeadlineKey, Due},
 };
 use crate::{
@@ -69,6 +70,12 @@ struct State {
     /// Appends whose outcome the coordinator has not heard, in order.
     appends: VecDeque<(AppendToken, Option<Result<(), ResponseError>>)>,
     armed: Option<(Instant, DeadlineKey)>,
+}
+
+/// What a coordinator's decision leaves to wait for.
+pub(super) struct Pending {
+    shard: Arc<Shard>,
+    unsettled: VecDeque<Unsettled>,
 }
 
 /// An append that has to be synced before it counts.
@@ -149,16 +156,20 @@ impl Groups {
         }
     }
 
-    pub async fn handle_deadline(&self, broker: &Arc<Broker>, index: i32) {
+    /// Does not wait: what the coordinator writes is settled by the storage task.
+    pub fn handle_deadline(&self, broker: &Arc<Broker>, index: i32) {
         let shard =
             self.shards.lock().expect("no panic while the shards are locked").get(&index).cloned();
         if let Some(shard) = shard {
-            shard
-                .turn(broker, |state, now, effects| {
-                    state.armed = None;
-                    state.coordinator.handle_deadline(now, effects);
-                })
-                .await;
+            let pending = shard.decide(broker, |state, now, effects| {
+                state.armed = None;
+                state.coordinator.handle_deadline(now, effects);
+            });
+            if pending.unsettled.is_empty() {
+                pending.shard.arm(broker);
+            } else {
+                broker.storage.add(Work::Settle(pending));
+            }
         }
     }
 
@@ -186,6 +197,20 @@ impl Groups {
                     .await;
             }
         }
+    }
+}
+
+impl Pending {
+    /// Settles the appends and does what follows from that, until nothing is left to do.
+    pub async fn settle(self, broker: &Arc<Broker>) {
+        let Pending { shard, mut unsettled } = self;
+        while let Some(Unsettled { append, info }) = unsettled.pop_front() {
+            let settled = shard.partition.settle(broker, &info).await;
+            let result = settled.map_err(|_| ResponseError::KafkaStorageError);
+            let mut state = shard.lock();
+            unsettled.extend(shard.append_done(broker, &mut state, append, result));
+        }
+        shard.arm(broker);
     }
 }
 
@@ -217,23 +242,24 @@ impl Shard {
 
     /// Lets the coordinator decide, and does what it says, until nothing is left to do.
     async fn turn(
-        &self,
+        self: &Arc<Self>,
         broker: &Arc<Broker>,
         decide: impl FnOnce(&mut State, Now, &mut Vec<Effect>),
     ) {
-        let mut unsettled = {
-            let mut state = self.lock();
-            let mut effects = Vec::new();
-            decide(&mut state, now(broker), &mut effects);
-            self.carry_out(broker, &mut state, effects)
-        };
-        while let Some(Unsettled { append, info }) = unsettled.pop_front() {
-            let settled = self.partition.settle(broker, &info).await;
-            let result = settled.map_err(|_| ResponseError::KafkaStorageError);
-            let mut state = self.lock();
-            unsettled.extend(self.append_done(broker, &mut state, append, result));
-        }
-        self.arm(broker);
+        self.decide(broker, decide).settle(broker).await;
+    }
+
+    /// Lets the coordinator decide, and does of what it says all that needs no waiting.
+    fn decide(
+        self: &Arc<Self>,
+        broker: &Arc<Broker>,
+        decide: impl FnOnce(&mut State, Now, &mut Vec<Effect>),
+    ) -> Pending {
+        let mut state = self.lock();
+        let mut effects = Vec::new();
+        decide(&mut state, now(broker), &mut effects);
+        let unsettled = self.carry_out(broker, &mut state, effects);
+        Pending { shard: Arc::clone(self), unsettled }
     }
 
     /// Does what needs no waiting; returns the appends that do.

@@ -1,12 +1,13 @@
 //! The broker's async shell: everything that waits, around state machines that never do.
 //!
-//! One task per connection, one ticker, one link to the controller; never a task or a timer per
+//! One task per connection, one ticker, one storage task, one link to the controller; never a task or a timer per
 //! partition, request or group. A request's way: `connection` (frames) -> `dispatch` (head, version) ->
 //! `handlers` (one file per API) -> `partitions` and `groups`, and back, in the order of requests.
 //!
 //! Departures from Kafka in this version: a partition has one replica, so its high watermark is its
 //! flushed or appended end; the controller is the broker with the lowest id and does not change.
 
+mod chores;
 mod connection;
 mod controller;
 mod controller_link;
@@ -23,6 +24,7 @@ mod producer_ids;
 mod purgatory;
 mod startup;
 mod state;
+mod storage;
 #[cfg(test)]
 mod tests;
 mod ticker;

@@ -5,6 +5,7 @@ use std::{io, sync::Arc};
 use uuid::Uuid;
 
 use super::{
+    chores::Chore,
     connection,
     controller::Controller,
     controller_link,
@@ -18,6 +19,8 @@ use super::{
     startup,
     startup::DataDir,
     state::{Broker, Ending},
+    storage,
+    storage::Storage,
     ticker,
     ticker::{Due, Ticker},
 };
@@ -113,6 +116,7 @@ impl Node {
             controller: is_controller.then(|| Controller::new(&env)),
             link,
             ticker: Ticker::default(),
+            storage: Storage::default(),
             connections: connection::Connections::default(),
             ending: Ending::default(),
             data_dir,
@@ -129,11 +133,13 @@ impl Node {
         let listener = env.network.listen(address.clone()).await;
         let listener = listener.map_err(|source| NodeError::Listen { address, source })?;
         let now = env.clock.now();
-        let checkpoint = now + broker.config.config.flush_offset_checkpoint_interval;
-        broker.ticker.schedule(checkpoint, Due::Checkpoint);
+        for chore in Chore::ALL {
+            broker.ticker.schedule(now + chore.initial_delay(&broker), Due::Chore(chore));
+        }
         let expire = now + super::partitions::PRODUCER_EXPIRATION_CHECK;
         broker.ticker.schedule(expire, Due::ExpireProducers);
         env.tasks.spawn("ticker", Box::pin(ticker::run(Arc::clone(&broker))));
+        env.tasks.spawn("storage", Box::pin(storage::run(Arc::clone(&broker))));
         env.tasks
             .spawn("controller-link", Box::pin(controller_link::run(Arc::clone(&broker), orders)));
         if !is_controller {
@@ -182,7 +188,8 @@ impl Node {
             let pending = partition.log().close_clean()?;
             partition.finish_flush(broker, pending).await?;
         }
-        broker.partitions.write_checkpoints(broker).await;
+        broker.partitions.checkpoint_ends(broker).await;
+        broker.partitions.checkpoint_starts(broker).await;
         if let Some(error) = broker.ending.failure() {
             return Err(NodeError::Storage(error));
         }

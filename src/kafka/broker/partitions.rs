@@ -135,7 +135,7 @@ impl Partition {
         }
     }
 
-    /// Flushes if it is due; called by the ticker.
+    /// Flushes if it is due; called by the storage task.
     pub async fn flush_due(&self, broker: &Arc<Broker>) {
         self.flush_scheduled.store(false, Ordering::Relaxed);
         let pending = self.log().due_flush(broker.env.clock.now());
@@ -205,30 +205,40 @@ impl Partitions {
         }
     }
 
-    /// Writes recovery points, log starts and high watermarks.
-    pub async fn write_checkpoints(&self, broker: &Arc<Broker>) {
+    /// Writes recovery points and high watermarks.
+    pub async fn checkpoint_ends(&self, broker: &Arc<Broker>) {
         let mut points = BTreeMap::new();
-        let mut starts = BTreeMap::new();
         let mut watermarks = BTreeMap::new();
         for partition in self.all() {
             let log = partition.log();
             points.insert(partition.id.clone(), log.recovery_point());
             watermarks.insert(partition.id.clone(), log.high_watermark());
-            // As in Kafka, only starts that the segments' names do not tell.
+        }
+        store(broker, RECOVERY_POINTS, &points).await;
+        store(broker, HIGH_WATERMARKS, &watermarks).await;
+    }
+
+    /// Writes log starts: as in Kafka, only those that the segments' names do not tell.
+    pub async fn checkpoint_starts(&self, broker: &Arc<Broker>) {
+        let mut starts = BTreeMap::new();
+        for partition in self.all() {
+            let log = partition.log();
             let first = log.segment_bases().next().unwrap_or(Offset(0));
             if log.start_offset() > first {
                 starts.insert(partition.id.clone(), log.start_offset());
             }
         }
-        let disk = broker.env.disk.as_ref();
-        for (path, offsets) in
-            [(RECOVERY_POINTS, points), (LOG_STARTS, starts), (HIGH_WATERMARKS, watermarks)]
-        {
-            if let Err(source) = store_offsets(disk, path, &offsets).await {
-                let (action, path) = ("write", path.to_owned());
-                broker.fail(&LogError::Io { action, path, source });
-                return;
-            }
-        }
+        store(broker, LOG_STARTS, &starts).await;
+    }
+}
+
+/// Replaces a checkpoint file; a failure takes the broker down.
+pub(super) async fn store(
+    broker: &Arc<Broker>,
+    path: &str,
+    offsets: &BTreeMap<TopicPartition, Offset>,
+) {
+    if let Err(source) = store_offsets(broker.env.disk.as_ref(), path, offsets).await {
+        broker.fail(&LogError::Io { action: "write", path: path.to_owned(), source });
     }
 }

@@ -18,6 +18,7 @@ use super::{
     partitions::Partitions,
     producer_ids::ProducerIds,
     startup::DataDir,
+    storage::Storage,
     ticker::Ticker,
 };
 use crate::{
@@ -37,6 +38,7 @@ pub(super) struct Broker {
     pub controller: Option<Controller>,
     pub link: ControllerLink,
     pub ticker: Ticker,
+    pub storage: Storage,
     pub connections: Connections,
     pub ending: Ending,
     pub data_dir: DataDir,

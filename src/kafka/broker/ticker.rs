@@ -1,6 +1,7 @@
 //! All deadlines of one broker and the one task that keeps them.
 //!
-//! Sleeping until the earliest deadline is the only timer a broker has. What is due is done by `due`.
+//! Sleeping until the earliest deadline is the only timer a broker has. What has to wait for the disk goes
+//! to `storage`, so that one deadline never delays another.
 
 use std::{
     collections::BTreeMap,
@@ -9,7 +10,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::{purgatory::Waiter, state::Broker};
+use super::{chores::Chore, purgatory::Waiter, state::Broker, storage::Work};
 use crate::{env::Instant, kafka::types::TopicPartition};
 
 /// What a deadline is for.
@@ -21,8 +22,7 @@ pub(super) enum Due {
     Flush(TopicPartition),
     /// The coordinator of this partition of the offsets topic has a deadline.
     Groups(i32),
-    /// Recovery points and log starts are to be written.
-    Checkpoint,
+    Chore(Chore),
     ExpireProducers,
 }
 
@@ -87,25 +87,17 @@ pub(super) async fn run(broker: Arc<Broker>) {
             () = clock.sleep_until(next) => {}
         }
         while let Some(due) = broker.ticker.take_due(clock.now()) {
-            act(&broker, due).await;
+            act(&broker, due);
         }
     }
 }
 
-async fn act(broker: &Arc<Broker>, due: Due) {
+fn act(broker: &Arc<Broker>, due: Due) {
     match due {
         Due::Wake(waiter) => waiter.wake(),
-        Due::Flush(partition) => {
-            if let Some(partition) = broker.partitions.get(&partition) {
-                partition.flush_due(broker).await;
-            }
-        }
-        Due::Groups(index) => broker.groups.handle_deadline(broker, index).await,
-        Due::Checkpoint => {
-            broker.partitions.write_checkpoints(broker).await;
-            let at = broker.env.clock.now() + broker.config.config.flush_offset_checkpoint_interval;
-            broker.ticker.schedule(at, Due::Checkpoint);
-        }
+        Due::Flush(partition) => broker.storage.add(Work::Flush(partition)),
+        Due::Groups(index) => broker.groups.handle_deadline(broker, index),
+        Due::Chore(chore) => broker.storage.add_chore(chore),
         Due::ExpireProducers => {
             broker.partitions.expire_producers(broker);
             let at = broker.env.clock.now() + super::partitions::PRODUCER_EXPIRATION_CHECK;

@@ -49,8 +49,8 @@ pub struct AppendInfo {
     pub log_start: Offset,
     pub bytes: usize,
     pub outcome: Outcome,
-    /// Whether `flush.messages` is reached: Kafka flushes before it acknowledges. A duplicate, too, may
-    /// be acknowledged only once what it repeats is durable.
+    /// Whether it must be durable before it is acknowledged or seen: `flush.messages` is reached, by this
+    /// append or by one before it that is not durable yet. For a duplicate, what it repeats.
     pub must_flush: bool,
 }
 
@@ -130,7 +130,7 @@ impl Log {
             log_start: self.start,
             bytes: batch.len(),
             outcome: Outcome::Appended,
-            must_flush: self.flush_messages_reached(self.recovery_point()),
+            must_flush: self.must_flush_append(),
         })
     }
 

@@ -22,6 +22,8 @@ pub(super) struct FlushState {
     /// All before it is durable.
     recovery_point: Offset,
     last_flush: Instant,
+    /// Where the last append ended that `flush.messages` asked to sync.
+    asked: Offset,
     /// Segments below this base wait for their flush.
     rolled: Option<Offset>,
     snapshots: Vec<DirtyFile>,
@@ -66,6 +68,7 @@ impl FlushState {
         FlushState {
             recovery_point,
             last_flush: now,
+            asked: Offset(0),
             rolled: None,
             snapshots: Vec::new(),
             directory_changed: true,
@@ -105,6 +108,7 @@ impl FlushState {
     pub fn truncated(&mut self, end: Offset) {
         self.truncations += 1;
         self.recovery_point = self.recovery_point.min(end);
+        self.asked = self.asked.min(end);
         self.rolled = self.rolled.filter(|&base| base <= end);
         self.directory_changed = true;
     }
@@ -186,6 +190,18 @@ impl Log {
         let limit =
             self.config.flush_messages.map(|limit| i64::try_from(limit).unwrap_or(i64::MAX));
         limit.is_some_and(|limit| self.end - durable >= limit.max(1))
+    }
+
+    /// Whether the append that just ended the log must be durable before anybody sees it.
+    ///
+    /// In Kafka an append syncs under the log's lock, and the next one waits for that, so that the high
+    /// watermark never passes records whose sync is under way. Here the log is not held while the disk
+    /// works; what is appended behind such records is synced along with them.
+    pub(super) fn must_flush_append(&mut self) -> bool {
+        if self.flush_messages_reached(self.flush.begun()) {
+            self.flush.asked = self.end;
+        }
+        self.flush.asked > self.flush.recovery_point
     }
 
     /// The flush that is due, if any: everything when `flush.messages` or `flush.ms` ask for it, else what

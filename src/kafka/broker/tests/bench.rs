@@ -6,10 +6,11 @@ use bytes::{Bytes, BytesMut};
 use kafka_protocol::protocol::Request;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+pub(super) use crate::kafka::broker::NodeConfig;
 use crate::{
     env::{Address, Env, Stream},
     kafka::{
-        broker::{BrokerEndpoint, Event, InitialTopic, Node, NodeConfig, Observer},
+        broker::{BrokerEndpoint, Event, InitialTopic, Node, Observer},
         config::{BrokerConfig, Settings, Side},
         protocol::{
             batch::{BatchBuilder, BatchOptions, Compression},
@@ -47,13 +48,22 @@ fn node() -> NodeConfig {
     }
 }
 
+/// What a test has otherwise than the others.
+pub(super) type Change = fn(&mut NodeConfig);
+
 /// Starts the broker; it shuts down in order after `lifetime`.
 pub(super) fn start_broker(world: &World, lifetime: Duration) {
+    start_changed(world, lifetime, |_| ());
+}
+
+pub(super) fn start_changed(world: &World, lifetime: Duration, change: Change) {
     world.start("b1", move |env| {
         Box::pin(async move {
             let clock = Arc::clone(&env.clock);
             let end = clock.now() + lifetime;
-            let node = Node::start(env, node(), Arc::new(Deaf)).await.unwrap();
+            let mut config = node();
+            change(&mut config);
+            let node = Node::start(env, config, Arc::new(Deaf)).await.unwrap();
             node.run(clock.sleep_until(end)).await.unwrap();
         })
     });
@@ -66,11 +76,21 @@ pub(super) fn beside_a_broker<F>(
 ) where
     F: Future<Output = ()> + Send + 'static,
 {
+    beside_a_changed(lifetime, |_| (), body);
+}
+
+pub(super) fn beside_a_changed<F>(
+    lifetime: Duration,
+    change: Change,
+    body: impl FnOnce(World, Env) -> F + Send + 'static,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
     let run = move || {
         World::run(5, WorldOptions::default(), |world| async move {
             world.add_machine("b1", MachineOptions::default());
             world.add_machine("c1", MachineOptions::default());
-            start_broker(&world, lifetime);
+            start_changed(&world, lifetime, change);
             let handle = world.clone();
             world.start("c1", move |env| Box::pin(body(handle, env)));
             world.ended("c1").await;

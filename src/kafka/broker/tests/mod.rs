@@ -3,4 +3,5 @@
 mod bench;
 mod requests;
 mod stopping;
+mod storage;
 mod wire;

@@ -267,7 +267,13 @@ pub(super) const ROWS: &[Row] = &[
         "10485760",
         "Default of topics' `segment.index.bytes`.",
     ),
-    other(SIDE, "log.initial.task.delay.ms", LONG, "30000", "How long chores wait after a start."),
+    modelled(
+        SIDE,
+        "log.initial.task.delay.ms",
+        LONG,
+        "30000",
+        "How long chores wait after a start.",
+    ),
     modelled(
         SIDE,
         "log.message.timestamp.after.max.ms",

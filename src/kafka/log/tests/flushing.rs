@@ -83,6 +83,24 @@ fn a_flush_waits_for_what_an_earlier_one_has_not_done() {
 }
 
 #[test]
+fn an_append_behind_one_that_is_being_synced_is_synced_too() {
+    let mut log = Fixture::with(TopicConfig { flush_messages: Some(3), ..config() });
+    let finish = |log: &mut Fixture, pending: crate::kafka::log::PendingFlush| {
+        let result = now(pending.sync());
+        log.flush_done(pending, result, at(0)).unwrap();
+    };
+    assert!(log.append(&batch(&[b"x", b"y", b"z"])).unwrap().must_flush);
+    let first = log.begin_flush();
+    assert!(log.append(&batch(&[b"x", b"y", b"z"])).unwrap().must_flush);
+    let second = log.begin_flush();
+    finish(&mut log, first);
+    // Alone it would be seen at once, and the three before it with it, of which the disk knows nothing.
+    assert!(log.append(&batch(&[b"x"])).unwrap().must_flush);
+    finish(&mut log, second);
+    assert!(!log.append(&batch(&[b"x"])).unwrap().must_flush);
+}
+
+#[test]
 fn a_failed_sync_poisons_the_log() {
     let mut log = Fixture::new();
     log.append(&batch(&[b"x"])).unwrap();
