@@ -116,6 +116,7 @@ fn config(trial: &Trial) -> TopicConfig {
         cleanup_policy: CleanupPolicy::Delete,
         retention: None,
         retention_bytes: None,
+        file_delete_delay: Duration::from_secs(60),
         log_append_time: false,
         timestamp_before_max_ms: i64::MAX,
         timestamp_after_max_ms: i64::MAX,

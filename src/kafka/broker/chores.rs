@@ -1,8 +1,9 @@
 //! What a broker does of its own accord, again and again: Kafka's `LogManager` and its schedule.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
-use super::{state::Broker, ticker::Due};
+use super::{partitions::Partition, state::Broker, storage::Work, ticker::Due};
+use crate::kafka::{config::CleanupPolicy, log::LogError};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Chore {
@@ -10,10 +11,12 @@ pub(super) enum Chore {
     CheckpointEnds,
     /// Log starts are written.
     CheckpointStarts,
+    /// Old segments of logs that are not compacted go.
+    Retention,
 }
 
 impl Chore {
-    pub const ALL: [Chore; 2] = [Chore::CheckpointEnds, Chore::CheckpointStarts];
+    pub const ALL: [Chore; 3] = [Chore::CheckpointEnds, Chore::CheckpointStarts, Chore::Retention];
 
     /// From the broker's start to the chore's first turn.
     pub fn initial_delay(self, broker: &Broker) -> Duration {
@@ -26,6 +29,7 @@ impl Chore {
         match self {
             Chore::CheckpointEnds => config.flush_offset_checkpoint_interval,
             Chore::CheckpointStarts => config.flush_start_offset_checkpoint_interval,
+            Chore::Retention => config.log_retention_check_interval,
         }
     }
 }
@@ -35,7 +39,71 @@ pub(super) async fn perform(broker: &Arc<Broker>, chore: Chore) {
     match chore {
         Chore::CheckpointEnds => broker.partitions.checkpoint_ends(broker).await,
         Chore::CheckpointStarts => broker.partitions.checkpoint_starts(broker).await,
+        Chore::Retention => retain(broker, |policy| policy == CleanupPolicy::Delete).await,
     }
     let at = broker.env.clock.now() + chore.interval(broker);
     broker.ticker.schedule(at, Due::Chore(chore));
+}
+
+/// Applies retention to the logs of some policies. Where logs start is durable before a segment goes.
+async fn retain(broker: &Arc<Broker>, applies: impl Fn(CleanupPolicy) -> bool) {
+    let now = broker.env.clock.wall_time();
+    let mut expired = Vec::new();
+    for partition in broker.partitions.all() {
+        let mut log = partition.log();
+        if !applies(log.config().cleanup_policy) {
+            continue;
+        }
+        match log.expire(now) {
+            Ok(true) => {}
+            Ok(false) => continue,
+            Err(error) => return broker.fail(&error),
+        }
+        drop(log);
+        expired.push(partition);
+    }
+    if expired.is_empty() {
+        return;
+    }
+    broker.partitions.checkpoint_starts(broker).await;
+    for partition in expired {
+        if let Err(error) = delete_expired(broker, &partition).await {
+            return broker.fail(&error);
+        }
+    }
+}
+
+async fn delete_expired(broker: &Arc<Broker>, partition: &Partition) -> Result<(), LogError> {
+    let dir = partition.log().dir().to_owned();
+    let gone = partition.log().delete_below_start()?;
+    tracing::info!(partition = %partition.id, ?gone, "segments deleted");
+    let synced = broker.env.disk.sync_dir(&dir).await;
+    synced.map_err(|source| LogError::Io { action: "sync", path: dir, source })?;
+    remove_later(broker, partition);
+    // Retention may have rolled the log.
+    partition.schedule_flush(broker);
+    Ok(())
+}
+
+/// Has the files that the log calls `.deleted` removed after `file.delete.delay.ms`.
+pub(super) fn remove_later(broker: &Broker, partition: &Partition) {
+    let mut log = partition.log();
+    let paths = log.take_deleted();
+    let at = broker.env.clock.now() + log.config().file_delete_delay;
+    drop(log);
+    if !paths.is_empty() {
+        broker.ticker.schedule(at, Due::Store(Work::Remove(paths)));
+    }
+}
+
+/// Removes files for good. What went with its topic is gone already.
+pub(super) fn remove(broker: &Broker, paths: Vec<String>) {
+    for path in paths {
+        match broker.env.disk.remove(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                return broker.fail(&LogError::Io { action: "remove", path, source });
+            }
+            _ => {}
+        }
+    }
 }

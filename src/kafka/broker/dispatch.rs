@@ -93,6 +93,7 @@ pub(super) async fn handle(broker: &Arc<Broker>, peer: &Address, frame: Bytes) -
         ApiKey::FindCoordinator => handlers::find_coordinator::handle(broker, &call),
         ApiKey::ApiVersions => handlers::api_versions::handle(&call),
         ApiKey::CreateTopics => handlers::create_topics::handle(broker, &call).await,
+        ApiKey::DeleteRecords => handlers::delete_records::handle(broker, &call),
         ApiKey::InitProducerId => handlers::init_producer_id::handle(broker, &call),
         ApiKey::AllocateProducerIds => handlers::allocate_producer_ids::handle(broker, &call).await,
         _ => Err(Close::NotServed { key, version }),

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use super::{observer::Event, purgatory::Waiters, state::Broker, ticker::Due};
+use super::{observer::Event, purgatory::Waiters, state::Broker, storage::Work, ticker::Due};
 use crate::kafka::{
     log::{
         AppendError, AppendInfo, AppendOrigin, Log, LogError, Outcome, PendingFlush, store_offsets,
@@ -127,11 +127,11 @@ impl Partition {
     }
 
     /// Sees to it that the ticker flushes the log when that is due.
-    fn schedule_flush(&self, broker: &Broker) {
+    pub fn schedule_flush(&self, broker: &Broker) {
         let at = self.log().next_flush_deadline();
         let never = at == crate::env::Instant::FAR_FUTURE;
         if !never && !self.flush_scheduled.swap(true, Ordering::Relaxed) {
-            broker.ticker.schedule(at, Due::Flush(self.id.clone()));
+            broker.ticker.schedule(at, Due::Store(Work::Flush(self.id.clone())));
         }
     }
 

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     env::{Disk, Env, OpenMode},
     kafka::{
-        config::{Settings, Side, TopicConfig},
+        config::{CleanupPolicy, Settings, Side, TopicConfig},
         log::{
             CheckpointError, Log, LogError, OpenOptions, Recovery, Shutdown, load_offsets,
             store_partition_metadata,
@@ -80,7 +80,13 @@ pub(super) fn open_metadata_log(
     dir: &DataDir,
 ) -> Result<Partition, LogError> {
     let id = TopicPartition::new(METADATA_TOPIC, 0);
-    let topic = Arc::new(config.config.topic_defaults.clone());
+    // Nothing of it may go: there are no snapshots of metadata to start from instead.
+    let topic = Arc::new(TopicConfig {
+        cleanup_policy: CleanupPolicy::Delete,
+        retention: None,
+        retention_bytes: None,
+        ..config.config.topic_defaults.clone()
+    });
     let options = dir.options(env, config, &id);
     let (mut log, _) = Log::open(Arc::clone(&env.disk), &id.to_string(), topic, &options)?;
     log.set_high_watermark(log.end_offset());

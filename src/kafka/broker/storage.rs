@@ -24,6 +24,8 @@ pub(super) enum Work {
     Flush(TopicPartition),
     /// Records that a coordinator wrote, and waits for.
     Settle(Pending),
+    /// Files that nobody reads any more.
+    Remove(Vec<String>),
 }
 
 #[derive(Default)]
@@ -86,6 +88,7 @@ async fn perform(broker: &Arc<Broker>, work: Work) {
             }
         }
         Work::Settle(pending) => pending.settle(broker).await,
+        Work::Remove(paths) => chores::remove(broker, paths),
     }
 }
 

@@ -11,15 +11,14 @@ use std::{
 use tokio::sync::Notify;
 
 use super::{chores::Chore, purgatory::Waiter, state::Broker, storage::Work};
-use crate::{env::Instant, kafka::types::TopicPartition};
+use crate::env::Instant;
 
 /// What a deadline is for.
-#[derive(Clone, Debug)]
 pub(super) enum Due {
     /// A parked request must answer with what there is.
     Wake(Arc<Waiter>),
-    /// A partition has bytes to sync.
-    Flush(TopicPartition),
+    /// Something for the storage task.
+    Store(Work),
     /// The coordinator of this partition of the offsets topic has a deadline.
     Groups(i32),
     Chore(Chore),
@@ -95,7 +94,7 @@ pub(super) async fn run(broker: Arc<Broker>) {
 fn act(broker: &Arc<Broker>, due: Due) {
     match due {
         Due::Wake(waiter) => waiter.wake(),
-        Due::Flush(partition) => broker.storage.add(Work::Flush(partition)),
+        Due::Store(work) => broker.storage.add(work),
         Due::Groups(index) => broker.groups.handle_deadline(broker, index),
         Due::Chore(chore) => broker.storage.add_chore(chore),
         Due::ExpireProducers => {

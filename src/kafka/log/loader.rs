@@ -18,7 +18,7 @@ use super::{
     index::Found,
     partition_log::{Log, OpenOptions, Shutdown},
     producers::Producers,
-    segment::{SUFFIXES, Segment},
+    segment::{DELETED, SUFFIXES, Segment, path_of},
 };
 use crate::{
     env::{Disk, WallTime},
@@ -86,11 +86,13 @@ impl Log {
             end: options.log_start,
             high_watermark: options.log_start,
             epochs,
+            deleted: Vec::new(),
             scratch: Vec::new(),
             poisoned: false,
         };
         let mut recovery = Recovery::default();
-        let unsound = log.load_segments(&files.bases, options.wall_time)?;
+        let bases = log.without_deleted(files.bases)?;
+        let unsound = log.load_segments(&bases, options.wall_time)?;
         match log.recover(&unsound, options, log.first_to_check(options), &mut recovery) {
             // What was said to be durable is not: the disk lied or a sector went bad.
             Err(LogError::Corrupt { .. }) => {
@@ -101,6 +103,23 @@ impl Log {
         }
         log.settle(options, &mut recovery)?;
         Ok((log, recovery))
+    }
+
+    /// Removes the segments below the log's start. A power loss may have undone the deletion of some of
+    /// them alone, and what lies behind the hole would pass for the end of a torn log.
+    fn without_deleted(&mut self, bases: Vec<Offset>) -> Result<Vec<Offset>, LogError> {
+        let kept = bases.partition_point(|&base| base <= self.start).saturating_sub(1);
+        let (gone, kept) = bases.split_at(kept);
+        for (base, suffix) in gone.iter().flat_map(|base| SUFFIXES.map(|suffix| (*base, suffix))) {
+            let path = path_of(&self.dir, base, suffix);
+            match self.disk.remove(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                removed => removed.map_err(LogError::io("remove", &path))?,
+            }
+        }
+        let first = kept.first().copied().unwrap_or_default();
+        self.producers.remove_snapshots(self.disk.as_ref(), |offset| offset < first)?;
+        Ok(kept.to_vec())
     }
 
     /// Opens the segments; returns the slots of those without sound indexes.
@@ -294,7 +313,7 @@ impl Files {
             let orphan = SUFFIXES[1..].iter().any(|suffix| {
                 offset_of(name, suffix).is_some_and(|base| !files.bases.contains(&base))
             });
-            if orphan || name.ends_with(".deleted") || name.ends_with(".cleaned") {
+            if orphan || name.ends_with(DELETED) || name.ends_with(".cleaned") {
                 let path = format!("{dir}/{name}");
                 disk.remove(&path).map_err(LogError::io("remove", &path))?;
             }

@@ -57,6 +57,8 @@ pub struct Log {
     pub(super) epochs: LeaderEpochs,
     pub(super) producers: Producers,
     pub(super) flush: FlushState,
+    /// Paths of files called `.deleted` that nobody has been told of.
+    pub(super) deleted: Vec<String>,
     /// Where a batch gets its offset before it is written; kept to save the allocation.
     pub(super) scratch: Vec<u8>,
     pub(super) poisoned: bool,

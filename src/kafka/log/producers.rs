@@ -254,14 +254,18 @@ impl Producers {
         disk: &dyn Disk,
         doomed: impl Fn(Offset) -> bool,
     ) -> Result<(), LogError> {
-        let (gone, kept) = self.snapshots.iter().partition(|&&offset| doomed(offset));
-        self.snapshots = kept;
-        let gone: Vec<Offset> = gone;
-        for offset in gone {
-            let path = self.path(offset);
+        for path in self.forget_snapshots(doomed) {
             disk.remove(&path).map_err(LogError::io("remove", &path))?;
         }
         Ok(())
+    }
+
+    /// As [`Producers::remove_snapshots`], but leaves the files, whose paths it returns, to the caller.
+    pub fn forget_snapshots(&mut self, doomed: impl Fn(Offset) -> bool) -> Vec<String> {
+        let (gone, kept): (Vec<Offset>, _) =
+            self.snapshots.iter().partition(|&&offset| doomed(offset));
+        self.snapshots = kept;
+        gone.into_iter().map(|offset| self.path(offset)).collect()
     }
 
     /// Forgets everything; the log starts over at `offset`.

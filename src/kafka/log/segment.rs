@@ -81,6 +81,9 @@ pub(super) struct Recovered {
 /// `.log`, `.index` and `.timeindex` of a segment.
 pub(super) const SUFFIXES: [&str; 3] = ["log", "index", "timeindex"];
 
+/// What is appended to the name of a file that is to be removed.
+pub(super) const DELETED: &str = ".deleted";
+
 pub(super) fn path_of(dir: &str, base: Offset, suffix: &str) -> String {
     format!("{dir}/{:020}.{suffix}", base.0)
 }

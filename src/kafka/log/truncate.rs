@@ -3,7 +3,7 @@
 use super::{
     error::LogError,
     partition_log::Log,
-    segment::{SUFFIXES, Segment, path_of},
+    segment::{DELETED, SUFFIXES, Segment, path_of},
 };
 use crate::{
     env::{Disk, WallTime},
@@ -65,32 +65,46 @@ impl Log {
         Ok(())
     }
 
-    /// Removes segments and their snapshots. Kafka renames them to `.deleted` and removes them a minute
-    /// later, for readers that are still at them; here a reader has its own open file.
+    /// Removes segments and their snapshots at once, when a log is cut. Kafka renames them here too.
     pub(super) fn remove_segments(
         &mut self,
         range: std::ops::Range<usize>,
     ) -> Result<(), LogError> {
+        self.take_out(range, |disk, path| disk.remove(path).map_err(LogError::io("remove", path)))
+    }
+
+    /// Takes segments and their snapshots out of the log: renames their files to `.deleted`, as Kafka does
+    /// for readers that are still at them.
+    pub(super) fn retire_segments(
+        &mut self,
+        range: std::ops::Range<usize>,
+    ) -> Result<(), LogError> {
+        let mut deleted = std::mem::take(&mut self.deleted);
+        let taken = self.take_out(range, |disk, path| {
+            let retired = format!("{path}{DELETED}");
+            disk.rename(path, &retired).map_err(LogError::io("rename", path))?;
+            deleted.push(retired);
+            Ok(())
+        });
+        self.deleted = deleted;
+        taken
+    }
+
+    fn take_out(
+        &mut self,
+        range: std::ops::Range<usize>,
+        mut act: impl FnMut(&dyn Disk, &str) -> Result<(), LogError>,
+    ) -> Result<(), LogError> {
         let gone: Vec<Offset> = self.segments.drain(range).map(|segment| segment.base).collect();
-        for &base in &gone {
-            remove_segment_files(self.disk.as_ref(), &self.dir, base)?;
+        for (base, suffix) in gone.iter().flat_map(|base| SUFFIXES.map(|suffix| (*base, suffix))) {
+            act(self.disk.as_ref(), &path_of(&self.dir, base, suffix))?;
+        }
+        for path in self.producers.forget_snapshots(|offset| gone.contains(&offset)) {
+            act(self.disk.as_ref(), &path)?;
         }
         if !gone.is_empty() {
-            self.producers.remove_snapshots(self.disk.as_ref(), |offset| gone.contains(&offset))?;
             self.flush.files_removed();
         }
         Ok(())
     }
-}
-
-pub(super) fn remove_segment_files(
-    disk: &dyn Disk,
-    dir: &str,
-    base: Offset,
-) -> Result<(), LogError> {
-    for suffix in SUFFIXES {
-        let path = path_of(dir, base, suffix);
-        disk.remove(&path).map_err(LogError::io("remove", &path))?;
-    }
-    Ok(())
 }

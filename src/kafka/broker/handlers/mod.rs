@@ -4,6 +4,7 @@ pub(super) mod allocate_producer_ids;
 pub(super) mod api_versions;
 pub(super) mod codes;
 pub(super) mod create_topics;
+pub(super) mod delete_records;
 pub(super) mod fetch;
 pub(super) mod find_coordinator;
 pub(super) mod heartbeat;

@@ -5,9 +5,9 @@
 use kafka_protocol::{messages::ApiKey, protocol::VersionRange};
 
 use super::{
-    allocate_producer_ids, api_versions, create_topics, fetch, find_coordinator, heartbeat,
-    init_producer_id, join_group, leave_group, list_offsets, metadata, offset_commit, offset_fetch,
-    produce, sync_group,
+    allocate_producer_ids, api_versions, create_topics, delete_records, fetch, find_coordinator,
+    heartbeat, init_producer_id, join_group, leave_group, list_offsets, metadata, offset_commit,
+    offset_fetch, produce, sync_group,
 };
 
 /// One served API.
@@ -41,6 +41,7 @@ pub(in crate::kafka::broker) const SERVED: &[Api] = &[
     api(ApiKey::SyncGroup, sync_group::VERSIONS),
     api(ApiKey::ApiVersions, api_versions::VERSIONS),
     api(ApiKey::CreateTopics, create_topics::VERSIONS),
+    api(ApiKey::DeleteRecords, delete_records::VERSIONS),
     api(ApiKey::InitProducerId, init_producer_id::VERSIONS),
     api(ApiKey::AllocateProducerIds, allocate_producer_ids::VERSIONS),
 ];

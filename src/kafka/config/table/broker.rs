@@ -303,7 +303,7 @@ pub(super) const ROWS: &[Row] = &[
         "-1",
         "Default of topics' `retention.bytes`.",
     ),
-    other(
+    modelled(
         SIDE,
         "log.retention.check.interval.ms",
         Kind::Long { min: 1, max: i64::MAX },
@@ -354,7 +354,13 @@ pub(super) const ROWS: &[Row] = &[
         "1073741824",
         "Default of topics' `segment.bytes`, with the same departure.",
     ),
-    other(SIDE, "log.segment.delete.delay.ms", LONG, "60000", "Default of `file.delete.delay.ms`."),
+    modelled(
+        SIDE,
+        "log.segment.delete.delay.ms",
+        LONG,
+        "60000",
+        "Default of `file.delete.delay.ms`.",
+    ),
     other(
         SIDE,
         "max.connection.creation.rate",

@@ -47,7 +47,7 @@ pub(super) const ROWS: &[Row] = &[
         "86400000",
         "How long tombstones survive compaction.",
     ),
-    other(
+    modelled(
         SIDE,
         "file.delete.delay.ms",
         Kind::Long { min: 0, max: i64::MAX },

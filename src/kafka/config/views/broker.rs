@@ -34,6 +34,8 @@ pub struct BrokerConfig {
     pub producer_id_expiration: Duration,
     /// How long the chores on logs wait after a start.
     pub log_initial_task_delay: Duration,
+    /// How often retention is applied.
+    pub log_retention_check_interval: Duration,
     /// How often recovery points and high watermarks are written.
     pub flush_offset_checkpoint_interval: Duration,
     /// How often log start offsets are written.
@@ -85,6 +87,7 @@ impl BrokerConfig {
             connections_max_idle: settings.millis("connections.max.idle.ms"),
             producer_id_expiration: settings.millis("producer.id.expiration.ms"),
             log_initial_task_delay: settings.millis("log.initial.task.delay.ms"),
+            log_retention_check_interval: settings.millis("log.retention.check.interval.ms"),
             flush_offset_checkpoint_interval: settings
                 .millis("log.flush.offset.checkpoint.interval.ms"),
             flush_start_offset_checkpoint_interval: settings

@@ -27,6 +27,8 @@ pub struct TopicConfig {
     pub cleanup_policy: CleanupPolicy,
     pub retention: Option<Duration>,
     pub retention_bytes: Option<u64>,
+    /// How long a deleted segment's files stay under another name.
+    pub file_delete_delay: Duration,
     /// `message.timestamp.type = LogAppendTime`.
     pub log_append_time: bool,
     /// `message.timestamp.before.max.ms`, -`after`-: milliseconds off the broker's clock.
@@ -64,6 +66,7 @@ impl TopicConfig {
             cleanup_policy: policy(&broker.list("log.cleanup.policy")),
             retention: u64::try_from(retention).ok().map(Duration::from_millis),
             retention_bytes: u64::try_from(broker.int("log.retention.bytes")).ok(),
+            file_delete_delay: broker.millis("log.segment.delete.delay.ms"),
             log_append_time: broker.text("log.message.timestamp.type") == "LogAppendTime",
             timestamp_before_max_ms: broker.int("log.message.timestamp.before.max.ms"),
             timestamp_after_max_ms: broker.int("log.message.timestamp.after.max.ms"),
@@ -103,6 +106,7 @@ impl TopicConfig {
             "cleanup.policy" => self.cleanup_policy = policy(&topic.list(name)),
             "retention.ms" => self.retention = topic.duration(name),
             "retention.bytes" => self.retention_bytes = u64::try_from(int()).ok(),
+            "file.delete.delay.ms" => self.file_delete_delay = topic.millis(name),
             "message.timestamp.type" => self.log_append_time = topic.text(name) == "LogAppendTime",
             "message.timestamp.before.max.ms" => self.timestamp_before_max_ms = int(),
             "message.timestamp.after.max.ms" => self.timestamp_after_max_ms = int(),

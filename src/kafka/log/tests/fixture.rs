@@ -17,8 +17,8 @@ use crate::{
     kafka::{
         config::{CleanupPolicy, TopicConfig},
         log::{
-            AppendError, AppendInfo, AppendOrigin, Log, MinOneMessage, OpenOptions, Recovery,
-            Shutdown,
+            AppendError, AppendInfo, AppendOrigin, Log, LogError, MinOneMessage, OpenOptions,
+            Recovery, Shutdown,
         },
         protocol::batch::{BatchBuilder, BatchOptions, Batches, Compression},
         types::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, Timestamp},
@@ -41,6 +41,7 @@ pub fn config() -> TopicConfig {
         cleanup_policy: CleanupPolicy::Delete,
         retention: None,
         retention_bytes: None,
+        file_delete_delay: Duration::from_secs(60),
         log_append_time: false,
         timestamp_before_max_ms: i64::MAX,
         timestamp_after_max_ms: 3_600_000,
@@ -115,6 +116,12 @@ impl Fixture {
 
     pub fn append_at(&mut self, batch: &[u8], wall: i64) -> Result<AppendInfo, AppendError> {
         self.log.append_as_leader(batch, AppendOrigin::Client, LeaderEpoch(0), WallTime(wall))
+    }
+
+    /// Deletes what retention and the log's start allow; returns the base offsets of the segments.
+    pub fn retain(&mut self, now: WallTime) -> Result<Vec<Offset>, LogError> {
+        self.expire(now)?;
+        self.delete_below_start()
     }
 
     pub fn flush(&mut self) {

@@ -91,7 +91,7 @@ fn apply(log: &mut Fixture, model: &mut Model, step: &Step) {
             log.advance_start_offset(Offset(at)).unwrap();
             model.start = model.start.max(at);
         }
-        Step::Retention => drop(log.delete_retention(WallTime(1_000)).unwrap()),
+        Step::Retention => drop(log.retain(WallTime(1_000)).unwrap()),
         Step::Restart | Step::RestartClean => unreachable!("they replace the log"),
         Step::Read(at, max) => {
             let span = (model.end() - model.start) as usize;

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::fixture::{Fixture, batch, batch_at, config, sequenced};
+use super::fixture::{DIR, Fixture, batch, batch_at, config, options, sequenced};
 use crate::{
-    env::WallTime,
+    env::{Disk, WallTime},
     kafka::{
         config::TopicConfig,
-        log::Outcome,
+        log::{OpenOptions, Outcome, Shutdown},
         types::{LeaderEpoch, Offset},
     },
 };
@@ -75,7 +75,7 @@ fn old_segments_go_by_age() {
     let retention = Some(Duration::from_millis(100));
     let mut log = filled(TopicConfig { retention, ..rolling() });
     // Segments 0..=2, 3..=5, 6..=8, 9; the newest record of the second is from 1005.
-    let gone = log.delete_retention(WallTime(1_106)).unwrap();
+    let gone = log.retain(WallTime(1_106)).unwrap();
     assert_eq!(gone, [Offset(0), Offset(3)]);
     assert_eq!(log.start_offset(), Offset(6));
     assert_eq!(log.earliest(), (Offset(6), Some(LeaderEpoch(0))));
@@ -85,7 +85,7 @@ fn old_segments_go_by_age() {
 fn a_log_of_old_records_is_emptied_but_keeps_its_offsets() {
     let retention = Some(Duration::from_millis(100));
     let mut log = filled(TopicConfig { retention, ..rolling() });
-    assert_eq!(log.delete_retention(WallTime(9_999)).unwrap().len(), 4);
+    assert_eq!(log.retain(WallTime(9_999)).unwrap().len(), 4);
     assert_eq!((log.start_offset(), log.end_offset()), (Offset(10), Offset(10)));
     let mut log = log.reopen();
     assert_eq!(log.append(&batch(&[b"y"])).unwrap().first_offset, Offset(10));
@@ -96,14 +96,14 @@ fn old_segments_go_by_size() {
     let size = batch(&[b"x"]).len() as u64;
     let mut log = filled(TopicConfig { retention_bytes: Some(5 * size), ..rolling() });
     // Ten batches, of which five are too many: the first segment's three, but not six.
-    assert_eq!(log.delete_retention(WallTime(0)).unwrap(), [Offset(0)]);
+    assert_eq!(log.retain(WallTime(0)).unwrap(), [Offset(0)]);
 }
 
 #[test]
 fn what_is_not_committed_stays() {
     let mut log = filled(TopicConfig { retention_bytes: Some(0), ..rolling() });
     log.set_high_watermark(Offset(5));
-    assert_eq!(log.delete_retention(WallTime(0)).unwrap(), [Offset(0)]);
+    assert_eq!(log.retain(WallTime(0)).unwrap(), [Offset(0)]);
 }
 
 #[test]
@@ -113,6 +113,24 @@ fn deleted_records_are_out_of_reach_at_once() {
     log.advance_start_offset(Offset(7)).unwrap();
     assert_eq!(log.start_offset(), Offset(7));
     assert_eq!(log.segment_bases().len(), 4);
-    assert_eq!(log.delete_retention(WallTime(0)).unwrap(), [Offset(0), Offset(3)]);
+    assert_eq!(log.retain(WallTime(0)).unwrap(), [Offset(0), Offset(3)]);
     assert_eq!(log.contents().len(), 3);
+}
+
+#[test]
+fn a_deletion_that_a_power_loss_half_undid_leaves_no_hole() {
+    // Segments 0..=2 and 3..=5 were deleted, 6 on was synced; then the files of the first came back.
+    let retention = Some(Duration::from_millis(100));
+    let mut log = filled(TopicConfig { retention, ..rolling() });
+    let disk = log.disk.copy();
+    log.retain(WallTime(1_106)).unwrap();
+    let config = TopicConfig { retention, ..rolling() };
+    for suffix in ["log", "index", "timeindex", "snapshot"] {
+        disk.remove(&format!("{DIR}/00000000000000000003.{suffix}")).unwrap();
+    }
+    let options = OpenOptions { log_start: Offset(6), ..options(0, Shutdown::Unclean) };
+    let log = Fixture::open(disk, config, &options);
+    assert_eq!((log.start_offset(), log.end_offset()), (Offset(6), Offset(10)));
+    assert_eq!(log.recovery.cut, None);
+    assert_eq!(log.segment_bases().next(), Some(Offset(6)));
 }
