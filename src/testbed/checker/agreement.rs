@@ -62,7 +62,7 @@ pub(super) fn offsets_agree(index: &Index<'_>, of: &str) -> Verdict {
         }
     }
     violations.extend(commits_forgotten(index, of));
-    Verdict::of(examined, violations, "no offset was shown to anybody")
+    Verdict::of(index, examined, violations, "no offset was shown to anybody")
 }
 
 /// Committed offsets that are not the last ones accepted.

@@ -38,7 +38,7 @@ pub(super) fn none_passes_unprocessed(index: &Index<'_>, group: &str) -> Verdict
             seen = commit.upto;
         }
     }
-    Verdict::of(examined, violations, "nothing was committed")
+    Verdict::of(index, examined, violations, "nothing was committed")
 }
 
 /// Where the group first stood: a group that began at the log's end owes nothing below.

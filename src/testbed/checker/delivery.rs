@@ -73,7 +73,7 @@ impl<'a> Ledger<'a> {
             self.repetition(partition, cause, &records)
         };
         let violations = repeated.into_iter().map(violation).collect();
-        Verdict::of(examined, violations, "no record was processed")
+        Verdict::of(self.index, examined, violations, "no record was processed")
     }
 
     /// Why a record done at `first` was done again at `second`, and the event that led to it.
@@ -183,7 +183,12 @@ impl<'a> Ledger<'a> {
             offsets.sort_unstable();
             self.omission(partition, missed, became, offsets)
         });
-        Verdict::of(owed, violations.collect(), "no acked record is in the group's topics")
+        Verdict::of(
+            self.index,
+            owed,
+            violations.collect(),
+            "no acked record is in the group's topics",
+        )
     }
 
     fn omission(

@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use super::faults::FaultModel;
 use crate::{
     kafka::types::{Offset, TopicPartition},
     testbed::history::{
@@ -96,7 +97,8 @@ pub struct Index<'a> {
     /// Commits of a group by partition, as its coordinator accepted them and as its members heard of
     /// it, in order.
     pub(super) commits: BTreeMap<(&'a str, &'a TopicPartition), Vec<Commit<'a>>>,
-    /// Faults on links, disks and clocks.
+    pub(super) fault_model: FaultModel,
+    /// Faults on links, disks, clocks and handlers.
     pub(super) faults: Vec<&'a Event>,
     /// Recoveries by partition, in order: the event and where the log then ended.
     pub(super) recoveries: BTreeMap<&'a TopicPartition, Vec<(EventId, Offset)>>,
@@ -129,6 +131,7 @@ impl<'a> Index<'a> {
             rebalances: BTreeMap::new(),
             positions: BTreeMap::new(),
             commits: BTreeMap::new(),
+            fault_model: FaultModel::of(history),
             faults: Vec::new(),
             recoveries: BTreeMap::new(),
             doings: HashMap::new(),

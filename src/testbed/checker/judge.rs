@@ -115,10 +115,10 @@ fn compare(wanted: &Comparison, seen: i64) -> bool {
     }
 }
 
-/// `holds (12 examined)`, `violated: orders-0@2..4 (committed-before-processing)`, `unknown: ...`.
+/// `holds under broker crashes (12 examined)`, `violated: orders-0@2..4 (committed-before-processing)`, `unknown: ...`.
 fn describe(verdict: &Verdict) -> String {
     match verdict {
-        Verdict::Holds { examined } => format!("holds ({examined} examined)"),
+        Verdict::Holds { examined, under } => format!("holds {under} ({examined} examined)"),
         Verdict::Unknown { reason } => format!("unknown: {reason}"),
         Verdict::Violated { violations } => {
             let causes: BTreeSet<Cause> = violations.iter().map(|v| v.cause).collect();

@@ -52,7 +52,7 @@ pub(super) fn lag_drains(index: &Index<'_>, group: &str) -> Verdict {
             });
         }
     }
-    Verdict::of(examined, violations, "the logs were not read back")
+    Verdict::of(index, examined, violations, "the logs were not read back")
 }
 
 /// The furthest the group got in a partition, by delivery, position or commit.
@@ -84,7 +84,7 @@ pub(super) fn group_settles(index: &Index<'_>, group: &str) -> Verdict {
     match last {
         None => Verdict::unknown("the group was never formed"),
         Some((_, state)) if matches!(&**state, "Stable" | "Empty" | "Dead") => {
-            Verdict::Holds { examined: 1 }
+            Verdict::of(index, 1, Vec::new(), "")
         }
         Some((event, state)) => Verdict::Violated {
             violations: vec![Violation {

@@ -10,6 +10,7 @@ mod coverage;
 mod delivery;
 mod effects;
 mod facts;
+mod faults;
 mod index;
 mod judge;
 mod liveness;
@@ -24,6 +25,7 @@ mod tests;
 mod verdict;
 
 pub use coverage::{Reached, reached};
+pub use faults::{Befell, FaultModel};
 pub use index::Index;
 pub use judge::{Judgement, check, judge};
 pub use verdict::{Evidence, Verdict, Violation};

@@ -20,23 +20,38 @@ use crate::{
     },
 };
 
+/// Which of a producer's records must stand in the order they were sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Within {
+    /// All of a partition.
+    Partition,
+    /// Those of one key.
+    Key,
+}
+
 /// In each partition one producer's records stand in the order they were sent.
 pub(super) fn per_partition(index: &Index<'_>, of: &str) -> Verdict {
+    in_send_order(index, of, Within::Partition)
+}
+
+fn in_send_order(index: &Index<'_>, of: &str, within: Within) -> Verdict {
     if let Some(reason) = index.no_end() {
         return Verdict::Unknown { reason };
     }
     let mut examined = 0;
     let mut breaches = Breaches::new();
     for (partition, log) in logs_of(index, of) {
-        let mut latest: HashMap<&str, (EventId, &LoggedRecord)> = HashMap::new();
+        let mut latest: HashMap<(&str, Option<&str>), (EventId, &LoggedRecord)> = HashMap::new();
         let mut seen = HashSet::new();
         for record in log.records {
             let Some((id, sent)) = sent_record(index, record, of) else { continue };
-            if !seen.insert(id) {
+            let key = record.key.as_deref().filter(|_| within == Within::Key);
+            if !seen.insert(id) || (within == Within::Key && key.is_none()) {
                 continue;
             }
             examined += 1;
-            match latest.get(&*id.producer) {
+            let line = (&*id.producer, key);
+            match latest.get(&line) {
                 Some((last, before)) if sent < *last => {
                     let retry = index.retry_of(id, partition);
                     let key = (partition, &*id.producer, retry.map(|event| event.id));
@@ -45,12 +60,12 @@ pub(super) fn per_partition(index: &Index<'_>, of: &str) -> Verdict {
                     });
                 }
                 _ => {
-                    latest.insert(&id.producer, (sent, record));
+                    latest.insert(line, (sent, record));
                 }
             }
         }
     }
-    Verdict::of(examined, breaches.into_violations(), "no record is in the log")
+    Verdict::of(index, examined, breaches.into_violations(), "no record is in the log")
 }
 
 /// Partitions that `of` names: a topic's, one, or all of them for a producer.
@@ -140,8 +155,8 @@ pub(super) fn per_key(index: &Index<'_>, of: &str) -> Verdict {
             }
         }
     }
-    let keyed = Verdict::of(examined, breaches.into_violations(), "no record has a key");
-    if examined == 0 { keyed } else { keyed.and(per_partition(index, of)) }
+    let keyed = Verdict::of(index, examined, breaches.into_violations(), "no record has a key");
+    if examined == 0 { keyed } else { keyed.and(in_send_order(index, of, Within::Key)) }
 }
 
 /// A group is given the records of its topics in the order they were sent, whatever their partition.
@@ -186,5 +201,5 @@ pub(super) fn per_topic(index: &Index<'_>, group: &str) -> Verdict {
             }
         }
     }
-    Verdict::of(examined, breaches.into_violations(), "no record was delivered")
+    Verdict::of(index, examined, breaches.into_violations(), "no record was delivered")
 }

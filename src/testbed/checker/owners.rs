@@ -57,7 +57,7 @@ pub(super) fn one_per_generation(index: &Index<'_>, group: &str) -> Verdict {
             _ => {}
         }
     }
-    Verdict::of(examined, violations, "no partition was assigned")
+    Verdict::of(index, examined, violations, "no partition was assigned")
 }
 
 fn breach(what: String, why: Vec<Evidence>) -> Violation {

@@ -91,11 +91,7 @@ pub(super) fn none_skipped(index: &Index<'_>, group: &str) -> Verdict {
     if passed.is_empty() {
         return gaps;
     }
-    Verdict::Violated { violations: passed }.and(match gaps {
-        // Nothing delivered is no excuse for what was passed over.
-        Verdict::Unknown { .. } => Verdict::Holds { examined: 1 },
-        gaps => gaps,
-    })
+    Verdict::Violated { violations: passed }.and(gaps)
 }
 
 /// Records of the log that some member began behind and that the group never got. What a seek passed is
@@ -183,5 +179,5 @@ fn walk<'a>(
             }
         }
     }
-    Verdict::of(examined, violations, "no record was delivered")
+    Verdict::of(index, examined, violations, "no record was delivered")
 }

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     kafka::types::{Offset, TopicPartition},
     testbed::{
-        history::{Event, EventId, EventKind, Loss, NodeName, RecordId},
+        history::{Event, EventId, EventKind, FaultKind, Loss, NodeName, RecordId},
         plan::Cause,
     },
 };
@@ -41,7 +41,7 @@ pub(super) fn acked_records(index: &Index<'_>, of: &str) -> Verdict {
             breaches.add(key, place, || lost(index, acked, blow, log, there));
         }
     }
-    Verdict::of(examined, breaches.into_violations(), "no record was acked at an offset")
+    Verdict::of(index, examined, breaches.into_violations(), "no record was acked at an offset")
 }
 
 /// What took an acked record out of its log.
@@ -60,7 +60,7 @@ impl Blow {
         let later = &recoveries[recoveries.partition_point(|(id, _)| *id <= acked.event)..];
         let recovery = later.iter().copied().find(|(_, end)| *end <= acked.offset);
         let node = recovery.map(|(id, _)| &index.history.event(id).node);
-        let lie = fault_on(index, node, "lying disk").map(|event| event.id);
+        let lie = fault_on(index, node, FaultKind::LyingDisk).map(|event| event.id);
         let power = node.and_then(|node| power_loss_before(index, node, recovery?.0, acked.event));
         let cause = match (lie, power) {
             (Some(_), _) => Cause::LyingDisk,
@@ -121,10 +121,15 @@ fn power_loss_before(
     stops.iter().rfind(power).map(|(id, _)| *id)
 }
 
-fn fault_on<'a>(index: &Index<'a>, node: Option<&NodeName>, wanted: &str) -> Option<&'a Event> {
+fn fault_on<'a>(
+    index: &Index<'a>,
+    node: Option<&NodeName>,
+    wanted: FaultKind,
+) -> Option<&'a Event> {
     let node = node?;
     index.faults.iter().copied().find(|event| {
-        event.node == *node && matches!(&event.kind, EventKind::Fault { what } if &**what == wanted)
+        event.node == *node
+            && matches!(&event.kind, EventKind::Fault { fault, .. } if *fault == wanted)
     })
 }
 
@@ -164,7 +169,7 @@ pub(super) fn no_duplicate_append(index: &Index<'_>, of: &str) -> Verdict {
             }
         }
     }
-    Verdict::of(examined, breaches.into_violations(), "no record is in the log")
+    Verdict::of(index, examined, breaches.into_violations(), "no record is in the log")
 }
 
 fn doubled(

@@ -7,6 +7,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+use super::{faults::FaultModel, index::Index};
 use crate::testbed::{
     history::EventId,
     plan::{Cause, RecordAt},
@@ -15,9 +16,11 @@ use crate::testbed::{
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(tag = "verdict", rename_all = "kebab-case")]
 pub enum Verdict {
-    /// Nothing broke it; `examined` says how much was looked at, never 0.
+    /// Nothing broke it; `examined` says how much was looked at, never 0, and `under` what befell the
+    /// run meanwhile.
     Holds {
         examined: u64,
+        under: FaultModel,
     },
     Violated {
         violations: Vec<Violation>,
@@ -56,13 +59,18 @@ impl Evidence {
 
 impl Verdict {
     /// The verdict of a checker that looked at `examined` things and found these breaches.
-    pub(super) fn of(examined: u64, violations: Vec<Violation>, nothing: &str) -> Self {
+    pub(super) fn of(
+        index: &Index<'_>,
+        examined: u64,
+        violations: Vec<Violation>,
+        nothing: &str,
+    ) -> Self {
         if !violations.is_empty() {
             Verdict::Violated { violations }
         } else if examined == 0 {
             Verdict::Unknown { reason: nothing.into() }
         } else {
-            Verdict::Holds { examined }
+            Verdict::Holds { examined, under: index.fault_model.clone() }
         }
     }
 
@@ -83,8 +91,8 @@ impl Verdict {
             (unknown @ Verdict::Unknown { .. }, _) | (_, unknown @ Verdict::Unknown { .. }) => {
                 unknown
             }
-            (Verdict::Holds { examined: a }, Verdict::Holds { examined: b }) => {
-                Verdict::Holds { examined: a.max(b) }
+            (Verdict::Holds { examined: a, under }, Verdict::Holds { examined: b, .. }) => {
+                Verdict::Holds { examined: a.max(b), under }
             }
         }
     }

@@ -74,6 +74,22 @@ pub enum Loss {
     Nothing,
 }
 
+/// What a fault did to a link, a disk, a clock or a handler. Crashes and pauses are events of their own.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FaultKind {
+    Sever,
+    Hold,
+    Delay,
+    Reset,
+    SlowDisk,
+    FullDisk,
+    LyingDisk,
+    WipedDisk,
+    MovedClock,
+    Stall,
+}
+
 /// A record as a poll returned it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Delivery {
@@ -111,10 +127,12 @@ pub enum EventKind {
     },
     MachinePaused,
     MachineResumed,
-    /// A fault that is not a machine's life, or its cure: `sever b1 -> b2`.
+    /// A fault that is not a machine's life: `sever b1 -> b2`.
     Fault {
+        fault: FaultKind,
         what: Arc<str>,
     },
+    /// The end of one that the plan ended before everything healed.
     Healed {
         what: Arc<str>,
     },

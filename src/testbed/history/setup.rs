@@ -11,6 +11,8 @@ pub struct Setup {
     pub topics: IndexMap<Arc<str>, TopicSetup>,
     pub producers: IndexMap<Arc<str>, ProducerSetup>,
     pub groups: IndexMap<Arc<str>, GroupSetup>,
+    /// Whether the network drops packets all the time.
+    pub loses_packets: bool,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

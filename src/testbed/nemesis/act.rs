@@ -13,7 +13,7 @@ use crate::{
     sim::Latency,
     testbed::{
         cluster::{Placement, Stage},
-        history::{Event, EventId, EventKind, Loss, NodeName, Watcher},
+        history::{Event, EventId, EventKind, FaultKind, Loss, NodeName, Watcher},
         plan::{Action, NodeRef, Plan},
         runner::UnfiredStep,
         workload::Actors,
@@ -148,6 +148,8 @@ impl Nemesis {
             Action::Resume { node } => on(node, &|node| stage.resume(node, cause)),
             Action::Stall { node, lasts } => on(node, &|node| {
                 self.actors.control(node).stall_until(stage.world.now() + lasts.0);
+                let what = format!("handler stalled for {lasts}");
+                faults::record(self, node, FaultKind::Stall, what, cause);
             }),
             Action::Throw { node } => on(node, &|node| self.actors.control(node).throw()),
             Action::Start { actor } => {

@@ -6,7 +6,7 @@ use super::Nemesis;
 use crate::{
     sim::{DiskFault, Effect, Latency, LinkControl, Operation, Repeat},
     testbed::{
-        history::{EventId, EventKind, NodeName},
+        history::{EventId, EventKind, FaultKind, NodeName},
         plan::{Action, Link, Links, NodeRef, Span},
     },
 };
@@ -35,43 +35,61 @@ pub(super) fn cure(action: &Action) -> Option<(Duration, Action)> {
 pub(super) fn lay(nemesis: &Nemesis, action: &Action, cause: Option<EventId>) {
     match action {
         Action::Sever { links, .. } => {
-            on_links(nemesis, links, "sever", cause, LinkControl::sever);
+            on_links(nemesis, links, (FaultKind::Sever, "sever"), cause, LinkControl::sever);
         }
-        Action::Hold { links, .. } => on_links(nemesis, links, "hold", cause, LinkControl::hold),
+        Action::Hold { links, .. } => {
+            on_links(nemesis, links, (FaultKind::Hold, "hold"), cause, LinkControl::hold);
+        }
         Action::Delay { links, by, .. } => {
-            on_links(nemesis, links, &format!("delay by {by}"), cause, |link| {
+            let fault = (FaultKind::Delay, &*format!("delay by {by}"));
+            on_links(nemesis, links, fault, cause, |link| {
                 link.set_latency(longer(link.options().latency, *by));
             });
         }
-        Action::Reset { links } => on_links(nemesis, links, "reset", cause, LinkControl::reset),
+        Action::Reset { links } => {
+            on_links(nemesis, links, (FaultKind::Reset, "reset"), cause, LinkControl::reset);
+        }
         Action::Heal { links } => {
             let latency = nemesis.latency;
-            on_links(nemesis, links, "heal", cause, |link| heal_link(link, latency));
+            for (from, to) in directed(nemesis, links) {
+                heal_link(&nemesis.stage.world.link(&from, &to), latency);
+                healed(nemesis, &from, format!("{from} -> {to}"), cause);
+            }
         }
-        Action::SlowDisk { node, by, .. } => on_disk(nemesis, node, "slow disk", cause, |disk| {
-            disk.set_sync_latency(longer(disk.options().sync_latency, *by));
-        }),
-        Action::FullDisk { node, .. } => on_disk(nemesis, node, "full disk", cause, |disk| {
-            disk.set_capacity(Some(disk.used()));
-        }),
-        Action::LyingDisk { node, .. } => on_disk(nemesis, node, "lying disk", cause, |disk| {
-            disk.add_fault(DiskFault {
-                operation: Operation::Sync,
-                path_prefix: String::new(),
-                effect: Effect::Lie,
-                repeat: Repeat::Always,
-            });
-        }),
+        Action::SlowDisk { node, by, .. } => {
+            on_disk(nemesis, node, (FaultKind::SlowDisk, "slow disk"), cause, |disk| {
+                disk.set_sync_latency(longer(disk.options().sync_latency, *by));
+            })
+        }
+        Action::FullDisk { node, .. } => {
+            on_disk(nemesis, node, (FaultKind::FullDisk, "full disk"), cause, |disk| {
+                disk.set_capacity(Some(disk.used()));
+            })
+        }
+        Action::LyingDisk { node, .. } => {
+            on_disk(nemesis, node, (FaultKind::LyingDisk, "lying disk"), cause, |disk| {
+                disk.add_fault(DiskFault {
+                    operation: Operation::Sync,
+                    path_prefix: String::new(),
+                    effect: Effect::Lie,
+                    repeat: Repeat::Always,
+                });
+            })
+        }
         Action::WipeDisk { node } => {
-            on_disk(nemesis, node, "wiped disk", cause, |disk| disk.wipe())
+            on_disk(nemesis, node, (FaultKind::WipedDisk, "wiped disk"), cause, |disk| disk.wipe());
         }
         Action::HealDisk { node } => {
-            on_disk(nemesis, node, "disk healed", cause, |disk| disk.heal())
+            if let Some(node) = nemesis.resolve(node) {
+                nemesis.stage.world.disk(&node).heal();
+                healed(nemesis, &node, "disk".into(), cause);
+            }
         }
         Action::Skew { node, by_ms } => {
             if let Some(node) = nemesis.resolve(node) {
                 nemesis.stage.world.wall_clock(&node).jump(*by_ms);
-                record(nemesis, &node, format!("clock moved by {by_ms}ms"), cause);
+                let what = format!("clock moved by {by_ms}ms");
+                record(nemesis, &node, FaultKind::MovedClock, what, cause);
             }
         }
         _ => {}
@@ -101,22 +119,31 @@ fn longer(latency: Latency, by: Span) -> Latency {
     }
 }
 
-fn record(nemesis: &Nemesis, node: &NodeName, what: String, cause: Option<EventId>) {
-    let what = what.into();
-    nemesis.stage.record(node, cause, EventKind::Fault { what });
+pub(super) fn record(
+    nemesis: &Nemesis,
+    node: &NodeName,
+    fault: FaultKind,
+    what: String,
+    cause: Option<EventId>,
+) {
+    nemesis.stage.record(node, cause, EventKind::Fault { fault, what: what.into() });
+}
+
+fn healed(nemesis: &Nemesis, node: &NodeName, what: String, cause: Option<EventId>) {
+    nemesis.stage.record(node, cause, EventKind::Healed { what: what.into() });
 }
 
 /// Applies to each directed link and records it once per machine it leaves from.
 fn on_links(
     nemesis: &Nemesis,
     links: &Links,
-    what: &str,
+    (fault, what): (FaultKind, &str),
     cause: Option<EventId>,
     act: impl Fn(&LinkControl),
 ) {
     for (from, to) in directed(nemesis, links) {
         act(&nemesis.stage.world.link(&from, &to));
-        record(nemesis, &from, format!("{what} {from} -> {to}"), cause);
+        record(nemesis, &from, fault, format!("{what} {from} -> {to}"), cause);
     }
 }
 
@@ -150,12 +177,12 @@ fn directed(nemesis: &Nemesis, links: &Links) -> Vec<(NodeName, NodeName)> {
 fn on_disk(
     nemesis: &Nemesis,
     node: &NodeRef,
-    what: &str,
+    (fault, what): (FaultKind, &str),
     cause: Option<EventId>,
     act: impl Fn(&crate::sim::DiskControl),
 ) {
     if let Some(node) = nemesis.resolve(node) {
         act(&nemesis.stage.world.disk(&node));
-        record(nemesis, &node, what.into(), cause);
+        record(nemesis, &node, fault, what.to_owned(), cause);
     }
 }

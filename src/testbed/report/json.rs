@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{Origin, as_expected, engine, words};
 use crate::testbed::{
-    checker::{Judgement, Verdict},
+    checker::{FaultModel, Judgement, Verdict},
     history::EventKind,
     runner::Trial,
 };
@@ -49,6 +49,8 @@ enum What<'a> {
         actual: &'a str,
         met: bool,
         verdict: Option<&'static str>,
+        /// Of a verdict that holds: the kinds of fault that befell the run meanwhile.
+        under: Option<&'a FaultModel>,
         violations: Vec<ViolationLine<'a>>,
     },
     RunFinished {
@@ -156,6 +158,10 @@ fn expectation<'a>(trial: &'a Trial, judgement: &'a Judgement) -> What<'a> {
         Some(Verdict::Violated { violations }) => (Some("violated"), violations.as_slice()),
         Some(Verdict::Unknown { .. }) => (Some("unknown"), &[][..]),
     };
+    let under = match &judgement.verdict {
+        Some(Verdict::Holds { under, .. }) => Some(under),
+        _ => None,
+    };
     let violations = violations
         .iter()
         .map(|violation| ViolationLine {
@@ -181,6 +187,7 @@ fn expectation<'a>(trial: &'a Trial, judgement: &'a Judgement) -> What<'a> {
         actual: &judgement.actual,
         met: judgement.met,
         verdict,
+        under,
         violations,
     }
 }

@@ -31,7 +31,7 @@ fn machine(kind: &EventKind) -> Option<String> {
         }
         EventKind::MachinePaused => "paused".to_owned(),
         EventKind::MachineResumed => "resumed".to_owned(),
-        EventKind::Fault { what } => format!("fault: {what}"),
+        EventKind::Fault { what, .. } => format!("fault: {what}"),
         EventKind::Healed { what } => format!("healed: {what}"),
         _ => return None,
     })

@@ -54,5 +54,6 @@ pub(super) fn setup(plan: &Plan, seed: u64) -> Setup {
         topics: plan.topics.iter().map(topic).collect(),
         producers: plan.producers.iter().map(producer).collect(),
         groups: groups.chain(readers).collect(),
+        loses_packets: plan.network.loss > 0.0,
     }
 }

@@ -124,6 +124,16 @@ fn a_key_in_two_partitions_has_moved() {
 }
 
 #[test]
+fn records_of_different_keys_owe_each_other_no_order() {
+    let sent = "shop sends shop#0 shop#1 shop#2\n shop retries orders-0";
+    let lines = format!("{sent}\n log 0=shop#1:blue 1=shop#0:red 2=shop#2:red");
+    holds(Guarantee::KeyOrder, "orders", &lines);
+    breach(Guarantee::PartitionOrder, "orders", &lines, Cause::RetryReorder, "0@1");
+    let lines = format!("{sent}\n log 0=shop#1:blue 1=shop#2:red 2=shop#0:red");
+    breach(Guarantee::KeyOrder, "orders", &lines, Cause::RetryReorder, "0@2");
+}
+
+#[test]
 fn order_across_partitions_is_nobodys_promise() {
     let lines = "
         shop sends shop#0 shop#1 shop#2

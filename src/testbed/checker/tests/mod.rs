@@ -3,10 +3,12 @@
 
 mod consuming;
 mod expectations;
+mod faults;
 mod groups;
 mod logs;
 mod mutations;
 mod reached;
+mod red;
 mod script;
 
 use script::history_of;
@@ -20,7 +22,7 @@ fn verdict(guarantee: Guarantee, of: &str, lines: &str) -> Verdict {
 
 fn holds(guarantee: Guarantee, of: &str, lines: &str) {
     let verdict = verdict(guarantee, of, lines);
-    assert!(matches!(verdict, Verdict::Holds { examined: 1.. }), "{guarantee:?}: {verdict:#?}");
+    assert!(matches!(verdict, Verdict::Holds { examined: 1.., .. }), "{guarantee:?}: {verdict:#?}");
 }
 
 fn unknown(guarantee: Guarantee, of: &str, lines: &str) {

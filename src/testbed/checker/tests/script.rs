@@ -22,8 +22,8 @@ use crate::{
     kafka::types::{Offset, Timestamp, TopicPartition},
     testbed::{
         history::{
-            CommitKind, Delivery, EventId, EventKind, GroupSetup, History, LoggedRecord, Loss,
-            OffsetReach, Outcome, ProducerSetup, RecordId, Recorder, Setup, TopicSetup,
+            CommitKind, Delivery, EventId, EventKind, FaultKind, GroupSetup, History, LoggedRecord,
+            Loss, OffsetReach, Outcome, ProducerSetup, RecordId, Recorder, Setup, TopicSetup,
         },
         plan::EffectKind,
     },
@@ -76,6 +76,7 @@ fn setup(effect: EffectKind) -> Setup {
         topics: IndexMap::from(topics),
         producers: IndexMap::from(producers),
         groups: IndexMap::from([(Arc::from("billing"), billing)]),
+        loses_packets: false,
     }
 }
 
@@ -157,8 +158,14 @@ impl Script {
             "crashes" => self.stop(node, Loss::Process),
             "loses-power" => self.stop(node, Loss::Power),
             "ends" => self.stop(node, Loss::Nothing),
-            "lies" => {
-                self.event(node, EventKind::Fault { what: "lying disk".into() });
+            "pauses" => {
+                self.event(node, EventKind::MachinePaused);
+            }
+            // A fault by its name in saved histories; `lies` is the commonest.
+            "lies" | "suffers" => {
+                let name = words.first().copied().unwrap_or("lying-disk");
+                let fault: FaultKind = serde_json::from_value(name.into()).unwrap();
+                self.event(node, EventKind::Fault { fault, what: name.into() });
             }
             "recovers" => {
                 let (partition, end) = place(words[0]);
@@ -314,7 +321,13 @@ impl Script {
                 "begins" => {
                     self.event(node, begun);
                 }
-                "processes" => {
+                // Once more in the sink, without another look at the record.
+                "repeats" => {
+                    let group = "billing".into();
+                    self.event(node, EventKind::Effect { group, partition, offset, record });
+                }
+                // `finishes` leaves nothing in the sink.
+                "processes" | "finishes" => {
                     self.event(node, begun);
                     let done = EventKind::Processed {
                         partition: partition.clone(),
@@ -322,8 +335,10 @@ impl Script {
                         record: record.clone(),
                     };
                     self.event(node, done);
-                    let group = "billing".into();
-                    self.event(node, EventKind::Effect { group, partition, offset, record });
+                    if verb == "processes" {
+                        let group = "billing".into();
+                        self.event(node, EventKind::Effect { group, partition, offset, record });
+                    }
                 }
                 "fails-on" => {
                     self.event(node, begun);

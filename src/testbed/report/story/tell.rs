@@ -196,7 +196,7 @@ impl<'a> Teller<'a> {
             EventKind::MachineResumed => {
                 self.beat(event, "resumes", String::new()).tone(Tone::Good).becomes(Status::Up)
             }
-            EventKind::Fault { what } => {
+            EventKind::Fault { what, .. } => {
                 self.beat(event, "! fault", what.to_string()).tone(Tone::Bad)
             }
             EventKind::Healed { what } => {

@@ -12,8 +12,8 @@ use crate::{
     kafka::types::{Offset, Timestamp, TopicPartition},
     testbed::{
         history::{
-            CommitKind, Delivery, EventKind, History, LoggedRecord, Loss, OffsetReach, Outcome,
-            Phase, RecordId, Recorder, Setup,
+            CommitKind, Delivery, EventKind, FaultKind, History, LoggedRecord, Loss, OffsetReach,
+            Outcome, Phase, RecordId, Recorder, Setup,
         },
         plan::Plan,
         runner::Trial,
@@ -145,7 +145,10 @@ fn a_long_story_keeps_its_notable_lines_and_counts_the_others() {
     for fault in 0..100 {
         stage.round("billing/1", 0, 1);
         stage.round("billing/2", 1, 1);
-        stage.event("b1", EventKind::Fault { what: format!("fault {fault}").into() });
+        stage.event(
+            "b1",
+            EventKind::Fault { fault: FaultKind::Sever, what: format!("fault {fault}").into() },
+        );
     }
     let story = plain(&story(&stage.finish(plan), &look()));
     for fault in 0..100 {

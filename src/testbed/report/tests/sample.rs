@@ -7,10 +7,11 @@ use indexmap::IndexMap;
 use crate::{
     kafka::types::{Offset, Timestamp, TopicPartition},
     testbed::{
-        checker::{Evidence, Judgement, Verdict, Violation},
+        checker::{Evidence, FaultModel, Judgement, Verdict, Violation},
         history::{
-            CommitKind, Delivery, EventId, EventKind, GroupSetup, History, LoggedRecord, Loss,
-            OffsetReach, Outcome, Phase, ProducerSetup, RecordId, Recorder, Setup, TopicSetup,
+            CommitKind, Delivery, EventId, EventKind, FaultKind, GroupSetup, History, LoggedRecord,
+            Loss, OffsetReach, Outcome, Phase, ProducerSetup, RecordId, Recorder, Setup,
+            TopicSetup,
         },
         plan::{
             Action, App, AwaitSend, Cause, ClientFlavour, ClusterPlan, Comparison, ConfigMap,
@@ -192,6 +193,7 @@ fn setup() -> Setup {
                 reader: false,
             },
         )]),
+        loses_packets: false,
     }
 }
 
@@ -340,6 +342,7 @@ pub fn lesson() -> Trial {
         (committed, "billing/1 committed 5 while 0..4 were unprocessed"),
         (killed, "billing/1 crashed; processed: 0, 1"),
     ];
+    let history = script.finish();
     let violation = Violation {
         anomaly: "unprocessed".into(),
         what: "orders-0@2 was committed and never processed".into(),
@@ -348,7 +351,7 @@ pub fn lesson() -> Trial {
         why: why.map(|(event, says)| Evidence { event, says: says.into() }).to_vec(),
     };
     let judgements = vec![
-        judgement(0, true, Some(Verdict::Holds { examined: 7 }), "holds"),
+        judgement(0, true, Some(held(7, &history)), "holds under client crashes (7 examined)"),
         judgement(
             1,
             true,
@@ -357,7 +360,7 @@ pub fn lesson() -> Trial {
         ),
         judgement(2, true, None, "10"),
     ];
-    trial(plan(), script.finish(), judgements)
+    trial(plan(), history, judgements)
 }
 
 pub fn judgement(
@@ -367,6 +370,10 @@ pub fn judgement(
     actual: &str,
 ) -> Judgement {
     Judgement { expectation, met, verdict, actual: actual.to_owned() }
+}
+
+fn held(examined: u64, history: &History) -> Verdict {
+    Verdict::Holds { examined, under: FaultModel::of(history) }
 }
 
 fn trial(plan: Plan, history: History, judgements: Vec<Judgement>) -> Trial {
@@ -391,7 +398,7 @@ pub fn wreck() -> Trial {
         let sent = EventKind::Sent { record: record(number), topic: "orders".into(), key: None };
         script.event(number as u64, "shop", sent);
     }
-    let fault = EventKind::Fault { what: "sever shop -> b1".into() };
+    let fault = EventKind::Fault { fault: FaultKind::Sever, what: "sever shop -> b1".into() };
     script.event(5, "shop", fault);
     for attempt in 1..4 {
         let retry = EventKind::BatchRetried {
@@ -422,6 +429,7 @@ pub fn wreck() -> Trial {
     script.event(500, "billing/1", error);
     script.event(60_000, "trial", EventKind::NoProgress { what: "the limit of 1m".into() });
     script.final_log(60_000, &[0, 1, 0, 1], 3);
+    let history = script.finish();
     let judgements = vec![
         judgement(
             0,
@@ -429,10 +437,10 @@ pub fn wreck() -> Trial {
             Some(Verdict::Unknown { reason: "nothing was processed".into() }),
             "unknown: nothing was processed",
         ),
-        judgement(1, false, Some(Verdict::Holds { examined: 4 }), "holds"),
+        judgement(1, false, Some(held(4, &history)), "holds under severed links (4 examined)"),
         judgement(2, false, None, "3"),
     ];
-    let mut wreck = trial(plan(), script.finish(), judgements);
+    let mut wreck = trial(plan(), history, judgements);
     wreck.seed = 17;
     wreck.digest = "51aa90c2be11".to_owned();
     wreck.unfired = vec![UnfiredStep { step: 0, progress: "processing reached 0 of 1".to_owned() }];
