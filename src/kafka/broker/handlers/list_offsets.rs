@@ -45,7 +45,7 @@ pub(in crate::kafka::broker) fn handle(broker: &Arc<Broker>, call: &Call<'_>) ->
                 .ok_or_else(|| missing(broker, &topic.name, ask.partition_index))
                 .and_then(|partition| check_epoch(partition, ask.current_leader_epoch))
                 .and_then(|partition| answer(&partition, ask.timestamp));
-            answered.partitions.push(describe(ask, found));
+            answered.partitions.push(describe(call.version(), ask, found));
         }
         response.topics.push(answered);
     }
@@ -71,7 +71,9 @@ fn answer(partition: &Partition, timestamp: i64) -> Result<Option<FoundOffset>, 
     found.map_err(|_: LogError| ResponseError::KafkaStorageError)
 }
 
+/// Version 4 brought the epoch; a version without it has no place for one.
 fn describe(
+    version: i16,
     ask: &ListOffsetsPartition,
     found: Result<Option<FoundOffset>, ResponseError>,
 ) -> ListOffsetsPartitionResponse {
@@ -84,7 +86,7 @@ fn describe(
         Ok(Some(found)) => data
             .with_timestamp(found.timestamp.0)
             .with_offset(found.offset.0)
-            .with_leader_epoch(found.leader_epoch.0),
+            .with_leader_epoch(if version >= 4 { found.leader_epoch.0 } else { -1 }),
         Ok(None) => data,
         Err(code) => data.with_error_code(code.code()),
     }

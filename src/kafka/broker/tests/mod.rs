@@ -4,4 +4,5 @@ mod bench;
 mod requests;
 mod stopping;
 mod storage;
+mod versions;
 mod wire;

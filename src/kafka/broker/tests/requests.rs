@@ -23,7 +23,7 @@ use crate::{
 
 const LONG: Duration = Duration::from_secs(3600);
 
-fn topic(name: &'static str) -> TopicName {
+pub(super) fn topic(name: &'static str) -> TopicName {
     TopicName(StrBytes::from_static_str(name))
 }
 
