@@ -8,9 +8,9 @@ use std::{
 
 use retrial::testbed::{
     campaign::Campaign,
-    checker::{Judgement, Reached, Verdict, reached},
+    checker::{Befell, Judgement, Reached, Verdict, reached},
     plan::{Expectation, Guarantee, Plan},
-    runner::{Job, Trial, TrialEnd, run_trial, sweep},
+    runner::{Job, Trial, TrialEnd, difference, run_trial, sweep},
     scenario::to_toml,
 };
 
@@ -28,6 +28,8 @@ struct Seen {
     reached: BTreeMap<Reached, u64>,
     /// How often each guarantee was judged to hold, with something to judge.
     held: BTreeMap<Guarantee, u64>,
+    /// In how many trials something held under each kind of fault.
+    under: BTreeMap<Befell, u64>,
     /// What each failing seed showed.
     failures: BTreeMap<u64, Vec<String>>,
 }
@@ -36,22 +38,7 @@ struct Seen {
 pub fn hunt(campaign: &Campaign, test: &str, seeds: RangeInclusive<u64>) {
     let jobs: Vec<Job> =
         seeds.map(|seed| Job { plan: campaign.plan(seed), variant: None, seed }).collect();
-    let seen = Mutex::new(Seen::default());
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    sweep(
-        &jobs,
-        threads,
-        |job| run_trial(&job.plan, None, job.seed),
-        |_, trial| {
-            let mut faults = faults(trial);
-            if trial.seed.is_multiple_of(TWICE_EVERY) {
-                faults.extend(differs(trial));
-            }
-            let states = reached(&trial.history);
-            note(&mut seen.lock().unwrap(), trial, states, faults);
-        },
-    );
-    let seen = seen.into_inner().unwrap();
+    let seen = search(&jobs, |job| run_trial(&job.plan, None, job.seed));
     if let Some((seed, faults)) = seen.failures.first_key_value() {
         let shrunk = campaign.shrink(*seed, |plan| !faults_of(plan, *seed).is_empty());
         panic!("{}", tell(campaign, test, *seed, faults, &seen, &shrunk, jobs.len()));
@@ -59,6 +46,22 @@ pub fn hunt(campaign: &Campaign, test: &str, seeds: RangeInclusive<u64>) {
     if jobs.len() as u64 >= FULL_SWEEP {
         assert_not_vacuous(campaign, &seen, &jobs);
     }
+}
+
+/// Runs every job with `run`, some of them twice, and gathers what they show.
+fn search(jobs: &[Job], run: impl Fn(&Job) -> Trial + Sync) -> Seen {
+    let seen = Mutex::new(Seen::default());
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    sweep(jobs, threads, &run, |index, trial| {
+        let mut faults = faults(trial);
+        if trial.seed.is_multiple_of(TWICE_EVERY) {
+            let difference = difference(trial, &run(&jobs[index]));
+            faults.extend(difference.map(|told| format!("not deterministic: {told}")));
+        }
+        let states = reached(&trial.history);
+        note(&mut seen.lock().unwrap(), trial, states, faults);
+    });
+    seen.into_inner().unwrap()
 }
 
 fn faults_of(plan: &Arc<Plan>, seed: u64) -> Vec<String> {
@@ -93,22 +96,21 @@ fn faults(trial: &Trial) -> Vec<String> {
     faults
 }
 
-fn differs(trial: &Trial) -> Option<String> {
-    let again = run_trial(&trial.plan, None, trial.seed);
-    let message = || format!("not deterministic: {} and {}", trial.digest, again.digest);
-    (again.digest != trial.digest || again.history != trial.history).then(message)
-}
-
 fn note(seen: &mut Seen, trial: &Trial, states: BTreeSet<Reached>, faults: Vec<String>) {
     for state in states {
         *seen.reached.entry(state).or_default() += 1;
     }
+    let mut befell = BTreeSet::new();
     for judgement in &trial.judgements {
-        if let (Some(Verdict::Holds { .. }), Expectation::Guarantee { guarantee, .. }) =
+        if let (Some(Verdict::Holds { under, .. }), Expectation::Guarantee { guarantee, .. }) =
             (&judgement.verdict, &trial.plan.expectations[judgement.expectation])
         {
             *seen.held.entry(*guarantee).or_default() += 1;
+            befell.extend(under.kinds());
         }
+    }
+    for kind in befell {
+        *seen.under.entry(kind).or_default() += 1;
     }
     if !faults.is_empty() {
         seen.failures.insert(trial.seed, faults);
@@ -160,15 +162,80 @@ fn assert_not_vacuous(campaign: &Campaign, seen: &Seen, jobs: &[Job]) {
     for (guarantee, times) in &seen.held {
         println!("  {guarantee:?} held {times} times");
     }
+    for (kind, trials) in &seen.under {
+        println!("  under {kind} in {trials}");
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::{
+        collections::BTreeSet,
+        ops::RangeInclusive,
+        sync::{
+            Arc,
+            atomic::{AtomicU64, Ordering},
+        },
+    };
 
-    use retrial::testbed::campaign::DELIVERY;
+    use retrial::testbed::{
+        campaign::DELIVERY,
+        runner::{Job, Trial, TrialEnd, run_trial},
+    };
 
-    use super::{Seen, assert_not_vacuous};
+    use super::{Seen, TWICE_EVERY, assert_not_vacuous, search};
+
+    /// Every seed of one plan: what differs is the run.
+    fn jobs(seeds: RangeInclusive<u64>) -> Vec<Job> {
+        let plan = DELIVERY.plan(1);
+        seeds.map(|seed| Job { plan: Arc::clone(&plan), variant: None, seed }).collect()
+    }
+
+    /// A world that draws from something beside its seed is caught by the trial that runs twice.
+    #[test]
+    fn a_world_that_is_not_deterministic_fails_the_campaign() {
+        let calls = AtomicU64::new(0);
+        let drifting = |job: &Job| {
+            let drift = calls.fetch_add(1, Ordering::Relaxed);
+            Trial { seed: job.seed, ..run_trial(&job.plan, None, job.seed + drift) }
+        };
+        let seen = search(&jobs(TWICE_EVERY..=TWICE_EVERY), drifting);
+        let told = &seen.failures[&TWICE_EVERY];
+        assert!(told.iter().any(|told| told.starts_with("not deterministic: seed 50")), "{told:?}");
+        assert_eq!(calls.into_inner(), 2);
+    }
+
+    #[test]
+    fn some_seeds_run_twice_and_the_others_once() {
+        let trial = run_trial(&DELIVERY.plan(1), None, 1);
+        let calls = AtomicU64::new(0);
+        let run = |job: &Job| {
+            calls.fetch_add(1, Ordering::Relaxed);
+            Trial { seed: job.seed, ..trial.clone() }
+        };
+        let seen = search(&jobs(1..=2 * TWICE_EVERY), run);
+        assert!(seen.failures.is_empty(), "{:?}", seen.failures);
+        assert_eq!(calls.into_inner(), 2 * TWICE_EVERY + 2);
+    }
+
+    #[test]
+    fn a_trial_that_crashed_got_stuck_or_broke_its_word_fails_the_campaign() {
+        let sound = run_trial(&DELIVERY.plan(1), None, 1);
+        let run = |job: &Job| {
+            let mut trial = Trial { seed: job.seed, ..sound.clone() };
+            match job.seed {
+                2 => trial.end = TrialEnd::NoProgress { what: "idle".into() },
+                3 => trial.end = TrialEnd::Crashed { node: "b1".into(), message: "bug".into() },
+                4 => trial.judgements[0].met = false,
+                _ => {}
+            }
+            trial
+        };
+        let seen = search(&jobs(1..=4), run);
+        let told: Vec<_> = seen.failures.iter().map(|(seed, told)| (*seed, &*told[0])).collect();
+        assert_eq!(told[..2], [(2, "no progress: idle"), (3, "crash: bug")]);
+        assert!(told.len() == 3 && told[2].0 == 4, "{told:?}");
+    }
 
     /// A campaign that reached nothing must not pass.
     #[test]

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::testbed::{
     report::{BASE, closing, trial_page, variant_line, write_trace},
-    runner::{Trial, run_trial},
+    runner::{Trial, difference, run_trial},
     scenario::Problems,
 };
 
@@ -151,14 +151,11 @@ fn tell(
 /// Runs a case again and compares.
 fn repeat(case: &Case, first: &Trial, streams: &mut Streams) -> anyhow::Result<Exit> {
     let again = run_trial(&case.plan, case.variant.as_deref(), first.seed);
-    if again.digest == first.digest {
+    let Some(difference) = difference(first, &again) else {
         streams.print(&format!("    twice: the same trace, {}\n", first.digest))?;
         return Ok(Exit::AsExpected);
-    }
-    let text = format!(
-        "    ✗ not deterministic: seed {} gave trace {}, then {}\n",
-        first.seed, first.digest, again.digest
-    );
+    };
+    let text = format!("    ✗ not deterministic: {difference}\n");
     streams.print(&streams.look().finish(text))?;
     Ok(Exit::NotDeterministic)
 }

@@ -30,7 +30,6 @@ pub(super) enum Event {
     DiskFault = 25,
     PowerLoss = 26,
     ClockChanged = 30,
-    Note = 40,
 }
 
 /// A fingerprint of everything up to a moment.
@@ -82,16 +81,6 @@ impl Trace {
     /// An event of the world at this moment.
     pub(super) fn record_now(&self, event: Event, a: u64, b: u64, c: u64) {
         self.record(self.timers.now(), event, a, b, c);
-    }
-
-    /// Adds an event of the caller's own: `kind` says what it is, `detail` what it was.
-    pub fn note(&self, kind: &str, detail: &[u8]) {
-        self.record_now(
-            Event::Note,
-            fingerprint(kind.as_bytes()),
-            detail.len() as u64,
-            fingerprint(detail),
-        );
     }
 
     pub fn digest(&self) -> Digest {

@@ -21,7 +21,7 @@ impl fmt::Display for EventId {
     }
 }
 
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Hash, Debug, Serialize, Deserialize)]
 pub struct Event {
     pub id: EventId,
     /// Virtual time, nanoseconds since the trial began.
@@ -33,7 +33,7 @@ pub struct Event {
 }
 
 /// How a call ended.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Outcome {
     Ok,
     /// Definitely not done. The name is the Java client's exception.
@@ -46,7 +46,7 @@ pub enum Outcome {
     },
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Phase {
     Load,
     Heal,
@@ -54,7 +54,7 @@ pub enum Phase {
     Check,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum CommitKind {
     Sync,
     Async,
@@ -64,7 +64,7 @@ pub enum CommitKind {
 }
 
 /// What a machine lost when it stopped.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Loss {
     /// The process; the page cache survives.
     Process,
@@ -75,7 +75,7 @@ pub enum Loss {
 }
 
 /// What a fault did to a link, a disk, a clock or a handler. Crashes and pauses are events of their own.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FaultKind {
     Sever,
@@ -91,7 +91,7 @@ pub enum FaultKind {
 }
 
 /// A record as a poll returned it.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Delivery {
     pub partition: TopicPartition,
     pub offset: Offset,
@@ -99,13 +99,13 @@ pub struct Delivery {
 }
 
 /// Everything below `offset` of a partition: what a commit covers, where a position stands.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct OffsetReach {
     pub partition: TopicPartition,
     pub offset: Offset,
 }
 
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Hash, Debug, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum EventKind {
     // The trial.

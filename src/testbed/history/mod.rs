@@ -5,6 +5,7 @@
 //! was processed, or, where nothing better is known, the event before it on the same machine. Following
 //! causes backwards gives the chain of evidence that a verdict shows.
 
+mod digest;
 mod event;
 mod ledger;
 mod record;

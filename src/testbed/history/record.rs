@@ -65,7 +65,7 @@ impl FromStr for RecordId {
 }
 
 /// One record of a partition's log as it stands after the drain, read back by a client.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct LoggedRecord {
     pub partition: TopicPartition,
     pub offset: Offset,

@@ -9,7 +9,7 @@ use crate::{
         config::{Side, find},
         types::Offset,
     },
-    sim::World,
+    sim::{Digest, World},
     testbed::{
         cluster::{Placement, Stage, Status, add_brokers, bootstrap},
         history::{EventKind, NodeName, Phase, Recorder},
@@ -30,7 +30,8 @@ const READ_BACK_LIMIT: Duration = Duration::from_secs(120);
 #[derive(Default)]
 pub(super) struct Driven {
     pub unfired: Vec<UnfiredStep>,
-    pub digest: String,
+    /// Of what the world did.
+    pub digest: Option<Digest>,
     pub messages: u64,
     /// What it still waited for when its bound was reached.
     pub stuck: Option<String>,
@@ -55,15 +56,9 @@ pub(super) async fn drive(world: World, plan: Arc<Plan>, recorder: Recorder) -> 
         let what = what.as_str().into();
         drive.stage.record(&drive.trial, None, EventKind::NoProgress { what });
     }
-    // The digest covers what the world did and what the history says of it.
     let trace = drive.world.trace();
-    let messages = trace.messages();
-    drive.stage.recorder.with(|history| {
-        for event in &history.events {
-            trace.note(&event.node, &event.at.to_le_bytes());
-        }
-    });
-    Driven { unfired: drive.nemesis.unfired(), digest: trace.digest().to_string(), messages, stuck }
+    let (digest, messages) = (Some(trace.digest()), trace.messages());
+    Driven { unfired: drive.nemesis.unfired(), digest, messages, stuck }
 }
 
 impl Drive {

@@ -1,6 +1,7 @@
 //! One trial from plan and seed to judgements, and sweeps of many.
 
 mod drive;
+mod repeat;
 mod run;
 mod setup;
 mod sweep;
@@ -8,6 +9,7 @@ mod sweep;
 mod tests;
 mod trial;
 
+pub use repeat::difference;
 pub use run::run_trial;
 pub use sweep::{Job, sweep};
 pub use trial::{Trial, TrialEnd, UnfiredStep};

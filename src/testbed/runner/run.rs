@@ -47,6 +47,8 @@ fn run_here(plan: &Arc<Plan>, variant: Option<&str>, seed: u64) -> Trial {
         recorder.record(at, &node, None, EventKind::Crashed { message: crash.to_string().into() });
     }
     let history = recorder.finish();
+    // Of what the world did, unless it broke, and of what the history says of it.
+    let digest = history.digest(driven.digest.map_or(0, |digest| digest.0));
     let judgements = judge(plan, &history);
     Trial {
         plan: Arc::clone(plan),
@@ -54,7 +56,7 @@ fn run_here(plan: &Arc<Plan>, variant: Option<&str>, seed: u64) -> Trial {
         seed,
         judgements,
         unfired: driven.unfired,
-        digest: driven.digest,
+        digest: format!("{digest:032x}"),
         messages: driven.messages,
         virtual_time: Duration::from_nanos(history.events.last().map_or(0, |event| event.at)),
         end: end(driven.stuck, crash),
