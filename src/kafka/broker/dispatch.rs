@@ -95,6 +95,13 @@ pub(super) async fn handle(broker: &Arc<Broker>, peer: &Address, frame: Bytes) -
         ApiKey::CreateTopics => handlers::create_topics::handle(broker, &call).await,
         ApiKey::DeleteRecords => handlers::delete_records::handle(broker, &call),
         ApiKey::InitProducerId => handlers::init_producer_id::handle(broker, &call),
+        ApiKey::OffsetForLeaderEpoch => handlers::offset_for_leader_epoch::handle(broker, &call),
+        ApiKey::DescribeCluster => handlers::describe_cluster::handle(broker, &call),
+        ApiKey::DescribeProducers => handlers::describe_producers::handle(broker, &call),
+        ApiKey::ListConfigResources => handlers::list_config_resources::handle(broker, &call),
+        ApiKey::DescribeTopicPartitions => {
+            handlers::describe_topic_partitions::handle(broker, &call)
+        }
         ApiKey::AllocateProducerIds => handlers::allocate_producer_ids::handle(broker, &call).await,
         _ => Err(Close::NotServed { key, version }),
     }

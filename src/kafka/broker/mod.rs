@@ -18,6 +18,7 @@ mod handlers;
 mod metadata;
 mod node;
 mod observer;
+mod operations;
 mod partitions;
 mod peer;
 mod producer_ids;

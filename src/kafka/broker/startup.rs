@@ -122,6 +122,7 @@ async fn open_partition(
     let (mut log, recovery) = Log::open(Arc::clone(&env.disk), &dir, topic_config, &options)?;
     // With one replica everything in the log is committed.
     log.set_high_watermark(log.end_offset());
+    log.assign_epoch(image.leader_epoch);
     if is_new {
         let stored = store_partition_metadata(env.disk.as_ref(), &dir, topic.id).await;
         stored.map_err(|source| LogError::Io { action: "describe", path: dir, source })?;

@@ -93,8 +93,11 @@ impl LeaderEpochs {
     }
 
     /// Where `epoch` ended in a log that ends at `end`, as OffsetForLeaderEpoch answers: the largest
-    /// epoch not above the one asked for, and the start of the next.
+    /// epoch not above the one asked for, and the start of the next. -1 is no epoch.
     pub fn end_offset_for(&self, epoch: LeaderEpoch, end: Offset) -> Option<(LeaderEpoch, Offset)> {
+        if epoch == LeaderEpoch(-1) {
+            return None;
+        }
         if self.latest()?.epoch == epoch {
             return Some((epoch, end));
         }
@@ -167,6 +170,7 @@ mod tests {
         assert_eq!(ask(2), Some((1, 10)));
         assert_eq!(ask(0), Some((0, 5)));
         assert_eq!(ask(5), None);
+        assert_eq!(ask(-1), None);
     }
 
     #[test]

@@ -35,4 +35,5 @@ pub use error::{AppendError, LogError, ReadError};
 pub use flush::PendingFlush;
 pub use loader::{Cut, Recovery};
 pub use partition_log::{Log, OpenOptions, Shutdown};
+pub use producers::ActiveProducer;
 pub use read::{FoundOffset, MinOneMessage, ReadInfo};

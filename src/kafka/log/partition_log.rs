@@ -7,7 +7,7 @@ use super::{
     epochs::{EpochEntry, LeaderEpochs},
     error::LogError,
     flush::FlushState,
-    producers::Producers,
+    producers::{ActiveProducer, Producers},
     segment::Segment,
 };
 use crate::{
@@ -112,6 +112,11 @@ impl Log {
     /// Producers whose state is kept.
     pub fn producer_count(&self) -> usize {
         self.producers.len()
+    }
+
+    /// Those producers, by id.
+    pub fn active_producers(&self) -> impl Iterator<Item = ActiveProducer> {
+        self.producers.active()
     }
 
     /// Forgets producers idle for `producer.id.expiration.ms`; the broker calls it every

@@ -46,6 +46,19 @@ impl BatchMetadata {
     }
 }
 
+/// What DescribeProducers tells of one producer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ActiveProducer {
+    pub id: ProducerId,
+    pub epoch: ProducerEpoch,
+    /// -1 if nothing was written in the epoch.
+    pub last_sequence: Sequence,
+    pub last_timestamp: Timestamp,
+    /// Of the transaction coordinator; -1 without transactions.
+    pub coordinator_epoch: i32,
+    pub transaction_start: Option<Offset>,
+}
+
 /// What the log knows of one producer.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct ProducerEntry {
@@ -76,6 +89,11 @@ impl ProducerEntry {
         self.batches().next_back()
     }
 
+    /// -1 in an epoch that wrote nothing yet.
+    fn last_sequence(&self) -> Sequence {
+        self.last_batch().map_or(Sequence(-1), |batch| batch.last_sequence)
+    }
+
     pub fn add(&mut self, epoch: ProducerEpoch, batch: BatchMetadata) {
         self.enter_epoch(epoch);
         // Filled from the end, so that the oldest falls out at the front.
@@ -102,10 +120,8 @@ impl ProducerEntry {
     /// `ProducerAppendInfo.checkSequence`.
     fn check_sequence(&self, batch: &BatchHeader) -> Result<(), AppendError> {
         let got = batch.base_sequence;
-        let last = match self.last_batch() {
-            Some(known) if self.epoch == batch.producer_epoch => known.last_sequence,
-            _ => Sequence(-1),
-        };
+        let same_epoch = self.epoch == batch.producer_epoch;
+        let last = if same_epoch { self.last_sequence() } else { Sequence(-1) };
         if got == last.plus(1) {
             Ok(())
         } else {
@@ -136,6 +152,17 @@ impl Producers {
 
     pub fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    pub fn active(&self) -> impl Iterator<Item = ActiveProducer> {
+        self.entries.iter().map(|(&id, entry)| ActiveProducer {
+            id,
+            epoch: entry.epoch,
+            last_sequence: entry.last_sequence(),
+            last_timestamp: entry.last_timestamp,
+            coordinator_epoch: entry.coordinator_epoch,
+            transaction_start: entry.transaction_start,
+        })
     }
 
     pub fn end(&self) -> Offset {

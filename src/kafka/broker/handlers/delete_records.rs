@@ -15,7 +15,7 @@ use kafka_protocol::{
     protocol::VersionRange,
 };
 
-use super::{codes, produce::missing};
+use super::{codes, produce::held};
 use crate::kafka::{
     broker::{
         dispatch::{Answer, Call},
@@ -23,7 +23,6 @@ use crate::kafka::{
     },
     config::CleanupPolicy,
     coordinator::OFFSETS_TOPIC,
-    metadata::METADATA_TOPIC,
     protocol::ResponseError,
     types::Offset,
 };
@@ -61,13 +60,12 @@ fn delete(
     topic: &str,
     ask: &DeleteRecordsPartition,
 ) -> Result<Offset, ResponseError> {
-    let missing = missing(broker, topic, ask.partition_index);
-    if topic == OFFSETS_TOPIC && missing != ResponseError::UnknownTopicOrPartition {
+    let partition = held(broker, topic, ask.partition_index);
+    let exists = !matches!(partition, Err(ResponseError::UnknownTopicOrPartition));
+    if topic == OFFSETS_TOPIC && exists {
         return Err(ResponseError::InvalidTopicException);
     }
-    // The log of metadata is the broker's own: to clients it is no topic.
-    let partition = broker.partitions.find(topic, ask.partition_index);
-    let partition = partition.filter(|_| topic != METADATA_TOPIC).ok_or(missing)?;
+    let partition = partition?;
     let mut log = partition.log();
     if log.config().cleanup_policy == CleanupPolicy::Compact {
         return Err(ResponseError::PolicyViolation);

@@ -17,6 +17,7 @@ use crate::kafka::{
     broker::{
         controller::{NewTopic, check_name},
         dispatch::{Answer, Call},
+        operations,
         state::Broker,
     },
     coordinator::OFFSETS_TOPIC,
@@ -29,24 +30,53 @@ pub(in crate::kafka::broker) const VERSIONS: VersionRange = VersionRange { min: 
 /// Before it, an empty list of topics means all and creation is always allowed.
 const NULL_MEANS_ALL_SINCE: i16 = 1;
 const CREATION_FLAG_SINCE: i16 = 4;
+/// From 10 on there is room for topic ids in a request, and from here on they may be used (KIP-516).
+const TOPIC_IDS_SINCE: i16 = 12;
 
 pub(in crate::kafka::broker) fn handle(broker: &Arc<Broker>, call: &Call<'_>) -> Answer {
     let request: MetadataRequest = call.request()?;
     let version = call.version();
+    if let Some(topics) = &request.topics
+        && version < TOPIC_IDS_SINCE
+        && topics.iter().any(|topic| topic.name.is_none() || !topic.topic_id.is_nil())
+    {
+        return call.answer(&refuse(topics));
+    }
     let image = broker.metadata.image();
     let may_create = version < CREATION_FLAG_SINCE || request.allow_auto_topic_creation;
-    let topics = match request.topics {
+    let mut topics: Vec<_> = match request.topics {
         Some(topics) if !topics.is_empty() || version >= NULL_MEANS_ALL_SINCE => {
             topics.iter().map(|topic| answer(broker, &image, topic, may_create)).collect()
         }
         _ => image.topics().map(|topic| describe(topic)).collect(),
     };
+    if request.include_topic_authorized_operations {
+        topics
+            .iter_mut()
+            .for_each(|topic| topic.topic_authorized_operations = operations::ON_TOPIC);
+    }
+    let asked = request.include_cluster_authorized_operations;
+    let allowed = if asked { operations::ON_CLUSTER } else { operations::NOT_ASKED };
     let response = MetadataResponse::default()
+        .with_cluster_authorized_operations(allowed)
         .with_brokers(broker.config.brokers.iter().map(endpoint).collect())
         .with_cluster_id(Some(StrBytes::from_string(broker.config.cluster_id.clone())))
         .with_controller_id(wire(broker.config.controller().id))
         .with_topics(topics);
     call.answer(&response)
+}
+
+/// `MetadataRequest.getErrorResponse`: there is no place for an error but the topics.
+fn refuse(topics: &[MetadataRequestTopic]) -> MetadataResponse {
+    let refused = |topic: &MetadataRequestTopic| {
+        MetadataResponseTopic::default()
+            .with_error_code(ResponseError::InvalidRequest.code())
+            .with_name(Some(topic.name.clone().unwrap_or_default()))
+            .with_topic_id(topic.topic_id)
+    };
+    MetadataResponse::default()
+        .with_controller_id(WireBrokerId(-1))
+        .with_topics(topics.iter().map(refused).collect())
 }
 
 fn wire(id: BrokerId) -> WireBrokerId {
@@ -72,6 +102,7 @@ fn answer(
             .with_error_code(code.code())
             .with_name(asked.name.clone())
             .with_topic_id(asked.topic_id)
+            .with_is_internal(asked.name.as_deref().is_some_and(|name| name == OFFSETS_TOPIC))
     };
     let Some(name) = &asked.name else {
         let found = image.topic_by_id(asked.topic_id);

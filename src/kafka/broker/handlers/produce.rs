@@ -19,6 +19,7 @@ use super::codes;
 use crate::kafka::{
     broker::{
         dispatch::{Answer, Call, Close},
+        partitions::Partition,
         state::Broker,
     },
     coordinator::OFFSETS_TOPIC,
@@ -93,4 +94,15 @@ pub(super) fn missing(broker: &Broker, topic: &str, partition: i32) -> ResponseE
     let image = broker.metadata.image();
     let known = image.topic(topic).is_some_and(|topic| topic.partitions.contains_key(&partition));
     if known { ResponseError::NotLeaderOrFollower } else { ResponseError::UnknownTopicOrPartition }
+}
+
+/// A partition that this broker holds for clients. The log of metadata is the broker's own: to clients it is
+/// no topic.
+pub(super) fn held(
+    broker: &Broker,
+    topic: &str,
+    partition: i32,
+) -> Result<Arc<Partition>, ResponseError> {
+    let found = broker.partitions.find(topic, partition).filter(|_| topic != METADATA_TOPIC);
+    found.ok_or_else(|| missing(broker, topic, partition))
 }

@@ -5,9 +5,10 @@
 use kafka_protocol::{messages::ApiKey, protocol::VersionRange};
 
 use super::{
-    allocate_producer_ids, api_versions, create_topics, delete_records, fetch, find_coordinator,
-    heartbeat, init_producer_id, join_group, leave_group, list_offsets, metadata, offset_commit,
-    offset_fetch, produce, sync_group,
+    allocate_producer_ids, api_versions, create_topics, delete_records, describe_cluster,
+    describe_producers, describe_topic_partitions, fetch, find_coordinator, heartbeat,
+    init_producer_id, join_group, leave_group, list_config_resources, list_offsets, metadata,
+    offset_commit, offset_fetch, offset_for_leader_epoch, produce, sync_group,
 };
 
 /// One served API.
@@ -43,7 +44,12 @@ pub(in crate::kafka::broker) const SERVED: &[Api] = &[
     api(ApiKey::CreateTopics, create_topics::VERSIONS),
     api(ApiKey::DeleteRecords, delete_records::VERSIONS),
     api(ApiKey::InitProducerId, init_producer_id::VERSIONS),
+    api(ApiKey::OffsetForLeaderEpoch, offset_for_leader_epoch::VERSIONS),
+    api(ApiKey::DescribeCluster, describe_cluster::VERSIONS),
+    api(ApiKey::DescribeProducers, describe_producers::VERSIONS),
     api(ApiKey::AllocateProducerIds, allocate_producer_ids::VERSIONS),
+    api(ApiKey::ListConfigResources, list_config_resources::VERSIONS),
+    api(ApiKey::DescribeTopicPartitions, describe_topic_partitions::VERSIONS),
 ];
 
 /// `None` for an API that is not served.

@@ -1,6 +1,7 @@
 //! The broker through the wire, in the simulated world.
 
 mod bench;
+mod descriptions;
 mod requests;
 mod stopping;
 mod storage;

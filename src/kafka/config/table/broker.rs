@@ -385,6 +385,13 @@ pub(super) const ROWS: &[Row] = &[
     ),
     modelled(
         SIDE,
+        "max.request.partition.size.limit",
+        Kind::Int { min: 1, max: INT_MAX },
+        "2000",
+        "Partitions that one answer to DescribeTopicPartitions holds.",
+    ),
+    modelled(
+        SIDE,
         "message.max.bytes",
         Kind::Int { min: 0, max: INT_MAX },
         "1048588",

@@ -30,6 +30,8 @@ pub struct BrokerConfig {
     pub fetch_max_bytes: usize,
     pub socket_request_max_bytes: usize,
     pub max_connections: usize,
+    /// Partitions in one answer to DescribeTopicPartitions.
+    pub max_request_partitions: usize,
     pub connections_max_idle: Duration,
     pub producer_id_expiration: Duration,
     /// How long the chores on logs wait after a start.
@@ -84,6 +86,7 @@ impl BrokerConfig {
             fetch_max_bytes: bytes("fetch.max.bytes"),
             socket_request_max_bytes: bytes("socket.request.max.bytes"),
             max_connections: bytes("max.connections"),
+            max_request_partitions: bytes("max.request.partition.size.limit"),
             connections_max_idle: settings.millis("connections.max.idle.ms"),
             producer_id_expiration: settings.millis("producer.id.expiration.ms"),
             log_initial_task_delay: settings.millis("log.initial.task.delay.ms"),
