@@ -4,7 +4,10 @@ use std::{num::NonZeroUsize, ops::RangeInclusive, path::PathBuf, str::FromStr};
 
 use clap::{Parser, Subcommand};
 
-use super::exit;
+use super::{
+    exit,
+    serve::{Advertise, Listen},
+};
 
 /// A whole Kafka cluster on trial: run a scenario, see what happened and which guarantees held.
 #[derive(Parser, Debug)]
@@ -31,6 +34,9 @@ pub(super) enum Verb {
     Explain(Explain),
     /// Check scenario files without running them
     Lint(Lint),
+    /// Serve real clients: the broker that trials test, on TCP ports and in a directory
+    #[command(after_help = exit::SERVE_HELP)]
+    Serve(Serve),
 }
 
 #[derive(clap::Args, Debug)]
@@ -99,6 +105,35 @@ pub(super) struct Explain {
 pub(super) struct Lint {
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
+}
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Serve {
+    /// Where brokers keep their data: DIR/broker-1, DIR/broker-2, ...
+    /// [default: a temporary directory, removed at the end]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+
+    /// Where the first broker listens; the others take the ports after it. Port 0 takes free ones
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9092")]
+    pub listen: Listen,
+
+    /// What clients are told to connect to, as Kafka's advertised.listeners; a port counts up with the
+    /// brokers [default: where they listen]
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub advertise: Option<Advertise>,
+
+    /// Brokers in this process
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub brokers: u16,
+
+    /// A setting of all brokers, by Kafka's name: log.flush.interval.messages=1
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub settings: Vec<String>,
+
+    /// Print JSON lines instead of text
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `1..=200`, `0..10` (without its end), or one seed.

@@ -10,7 +10,7 @@ use clap::{Parser, error::ErrorKind};
 use super::{
     args::{Args, Verb},
     exit::Exit,
-    explain, lint, list, logging, replay, run,
+    explain, lint, list, logging, replay, run, serve,
     streams::{Audience, Streams},
 };
 use crate::testbed::report::Signs;
@@ -52,6 +52,7 @@ fn enter<A: Into<OsString> + Clone>(
         Verb::List(list) => list::list(list, &mut streams),
         Verb::Explain(explain) => explain::explain(explain, &mut streams),
         Verb::Lint(lint) => lint::lint(lint, &mut streams),
+        Verb::Serve(serve) => serve::serve(serve, &mut streams),
     };
     let exit = ended.unwrap_or_else(|error| explain_failure(&error, &mut streams));
     let flushed = streams.out.flush().and_then(|()| streams.err.flush());

@@ -44,6 +44,23 @@ Environment:
   RETRIAL_LOG  what to log on standard error: info, debug, retrial::kafka=trace, ...
   NO_COLOR     no colours";
 
+/// Shown by `serve --help`.
+pub(super) const SERVE_HELP: &str = "\
+One setting has another default than Kafka's: offsets.topic.replication.factor is 1, as in
+Kafka's own server.properties, because a partition has one replica here.
+
+SIGINT (Ctrl-C) and SIGTERM stop the brokers in order; a second one ends the process at once.
+
+Exit codes:
+    0  stopped by a signal; everything is on the disk
+    1  a broker stopped by itself: its storage failed
+    2  not started: wrong usage, a wrong setting, an address or a directory that cannot be used
+  101  a crash: a task of a broker panicked
+  130  ended at once by a second signal; the next start recovers the logs
+
+Environment:
+  RETRIAL_LOG  what to log on standard error: info, debug, retrial::kafka=trace, ...";
+
 impl Exit {
     /// Graver endings first.
     fn gravity(self) -> u8 {

@@ -2,6 +2,8 @@
 
 use std::{io, path::PathBuf, sync::Arc};
 
+use rand::TryRng;
+
 use super::{clock, disk, network, tasks, tasks::OnPanic};
 use crate::env::{Env, Rng};
 
@@ -18,4 +20,9 @@ pub fn env(data_dir: PathBuf, seed: u64, on_panic: OnPanic) -> io::Result<Env> {
         tasks: Arc::new(tasks::RealTasks { on_panic }),
         rng: Rng::new(seed),
     })
+}
+
+/// Where the random streams of a real machine begin: drawn from the operating system.
+pub fn draw_seed() -> io::Result<u64> {
+    rand::rngs::SysRng.try_next_u64().map_err(io::Error::other)
 }

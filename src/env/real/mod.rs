@@ -11,5 +11,6 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 
-pub use machine::env;
+pub use machine::{draw_seed, env};
+pub use network::BoundNetwork;
 pub use tasks::OnPanic;

@@ -1,6 +1,6 @@
 //! TCP, as tokio does it.
 
-use std::io;
+use std::{io, sync::Mutex};
 
 use tokio::net::{TcpListener, TcpStream};
 
@@ -22,6 +22,40 @@ impl Network for RealNetwork {
             let stream = TcpStream::connect((&*address.host, address.port)).await?;
             Ok(without_delay(stream)? as Stream)
         })
+    }
+}
+
+/// A network with one address bound from the start, so that its port is known before a broker that is told
+/// its own address is made. Whoever listens on that address takes the listener over.
+pub struct BoundNetwork {
+    address: Address,
+    listener: Mutex<Option<Box<dyn Listener>>>,
+}
+
+impl BoundNetwork {
+    /// Port 0 takes a free one.
+    pub async fn bind(address: Address) -> io::Result<Self> {
+        let listener = RealNetwork.listen(address).await?;
+        Ok(BoundNetwork { address: listener.local_address(), listener: Mutex::new(Some(listener)) })
+    }
+
+    /// The address bound, with the real port.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+}
+
+impl Network for BoundNetwork {
+    fn listen(&self, address: Address) -> BoxFuture<'static, io::Result<Box<dyn Listener>>> {
+        let mut listener = self.listener.lock().expect("no panic while it is locked");
+        match listener.take_if(|_| address == self.address) {
+            Some(bound) => Box::pin(std::future::ready(Ok(bound))),
+            None => RealNetwork.listen(address),
+        }
+    }
+
+    fn connect(&self, address: Address) -> BoxFuture<'static, io::Result<Stream>> {
+        RealNetwork.connect(address)
     }
 }
 

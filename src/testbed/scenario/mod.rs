@@ -24,4 +24,5 @@ pub use about::Prediction;
 pub use explain::{Explanation, explain, explanations};
 pub use load::{Scenario, Variant};
 pub use problem::{Finding, Problems};
+pub use words::nearest;
 pub use write::to_toml;

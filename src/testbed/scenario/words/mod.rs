@@ -12,7 +12,7 @@ pub(super) use actors::{
 };
 pub(super) use errors::ERRORS;
 pub(super) use judging::{CAUSES, FACTS, GUARANTEES, VERDICTS};
-pub(super) use nearest::nearest;
+pub use nearest::nearest;
 pub(super) use steps::{EVENTS, VERBS, Verb};
 
 /// A word and what it stands for.

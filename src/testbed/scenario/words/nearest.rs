@@ -1,10 +1,7 @@
 //! "Did you mean": the known name that is nearest to a wrong one.
 
 /// The nearest of the names, if it is near enough to be meant.
-pub(in crate::testbed::scenario) fn nearest<'n>(
-    wrong: &str,
-    names: impl IntoIterator<Item = &'n str>,
-) -> Option<&'n str> {
+pub fn nearest<'n>(wrong: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     // A third of the letters may differ, as in rustc; Jaro-Winkler catches halves of long names.
     let allowed = (wrong.chars().count().max(3)) / 3;
     let distance = |name: &str| strsim::damerau_levenshtein(wrong, name);

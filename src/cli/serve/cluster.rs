@@ -1,0 +1,170 @@
+//! The brokers of one process, from binding their ports to their orderly end.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::Context;
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
+};
+
+use super::announce::{Format, Said, say};
+use crate::{
+    cli::{args::Serve, exit::Exit, streams::Streams},
+    env::{Address, Env, real},
+    kafka::{
+        broker::{BrokerEndpoint, Event, Node, NodeConfig, Observer},
+        config::BrokerConfig,
+        types::BrokerId,
+    },
+};
+
+/// A broker that is about to start: its world and what others are told of it.
+struct Seat {
+    env: Env,
+    data: PathBuf,
+    listen: Address,
+    endpoint: BrokerEndpoint,
+}
+
+/// Serves until a signal comes or a broker's storage fails.
+pub(super) async fn serve(
+    args: &Serve,
+    config: BrokerConfig,
+    data: &Path,
+    streams: &mut Streams<'_>,
+) -> anyhow::Result<Exit> {
+    let format = if args.json { Format::JsonLines } else { Format::Text };
+    let seats = take_seats(args, data).await?;
+    let nodes = start(&seats, &config).await?;
+    let mut signals = Signals::listen().context("failed to listen for signals")?;
+    let (stop, _) = watch::channel(false);
+    let mut running = FuturesUnordered::new();
+    for (seat, node) in seats.iter().zip(nodes) {
+        let BrokerEndpoint { id, advertised, .. } = &seat.endpoint;
+        let (address, listening, data) = (advertised, &seat.listen, seat.data.as_path());
+        say(streams, format, &Said::BrokerReady { broker: id.0, address, listening, data })?;
+        let mut stopped = stop.subscribe();
+        running.push(async move {
+            // The sender lives as long as this.
+            let ended = node.run(async { drop(stopped.wait_for(|stop| *stop).await) }).await;
+            ended.with_context(|| format!("broker {id} stopped by itself"))
+        });
+    }
+    let mut exit = Exit::AsExpected;
+    loop {
+        tokio::select! {
+            biased;
+            () = signals.next() => {
+                if stop.send_replace(true) {
+                    std::process::exit(i32::from(Exit::Interrupted.code()));
+                }
+                streams.complain("stopping; a second signal ends the process at once\n")?;
+            }
+            ended = running.next() => match ended {
+                Some(Ok(())) => {}
+                Some(Err(error)) => {
+                    streams.complain(&format!("error: {error:#}\n"))?;
+                    exit = Exit::NotAsExpected;
+                    stop.send_replace(true);
+                }
+                None => break,
+            },
+        }
+    }
+    if exit == Exit::AsExpected {
+        say(streams, format, &Said::Stopped)?;
+    }
+    Ok(exit)
+}
+
+/// Binds every broker's address and opens its directory.
+async fn take_seats(args: &Serve, data: &Path) -> anyhow::Result<Vec<Seat>> {
+    let mut seats = Vec::new();
+    for index in 0..args.brokers {
+        let id = BrokerId(i32::from(index) + 1);
+        let beyond = || format!("there is no port for broker {id}: the last one is 65535");
+        let listen = args.listen.of(index).with_context(beyond)?;
+        let network = real::BoundNetwork::bind(listen.clone()).await;
+        let network = network.with_context(|| format!("failed to listen on {listen}"))?;
+        let listen = network.address().clone();
+        let advertised = match &args.advertise {
+            Some(advertise) => advertise.of(index, &listen).with_context(beyond)?,
+            None => listen.clone(),
+        };
+        let data = data.join(format!("broker-{id}"));
+        let seed = real::draw_seed().context("failed to draw a random seed")?;
+        let env = real::env(data.clone(), seed, Arc::new(crashed));
+        let env = env.with_context(|| format!("failed to open {}", data.display()))?;
+        let env = Env { network: Arc::new(network), ..env };
+        let endpoint = BrokerEndpoint { id, advertised, rack: None };
+        seats.push(Seat { env, data, listen, endpoint });
+    }
+    Ok(seats)
+}
+
+/// After a panic nothing about the process can be trusted: it ends as if killed, and the next start recovers.
+fn crashed(task: &'static str) {
+    eprintln!("error: the task {task} of a broker panicked");
+    std::process::exit(i32::from(Exit::Crashed.code()));
+}
+
+async fn start(seats: &[Seat], config: &BrokerConfig) -> anyhow::Result<Vec<Node>> {
+    let brokers: Vec<_> = seats.iter().map(|seat| seat.endpoint.clone()).collect();
+    let mut nodes = Vec::new();
+    for seat in seats {
+        let id = seat.endpoint.id;
+        let node = NodeConfig {
+            broker_id: id,
+            cluster_id: "retrial".into(),
+            listen: seat.listen.clone(),
+            brokers: brokers.clone(),
+            topics: Vec::new(),
+            config: config.clone(),
+        };
+        let node = Node::start(seat.env.clone(), node, Arc::new(Log(id))).await;
+        nodes.push(node.with_context(|| format!("failed to start broker {id}"))?);
+    }
+    Ok(nodes)
+}
+
+/// Tells the log what an operator may want to know.
+struct Log(BrokerId);
+
+impl Observer for Log {
+    fn observe(&self, event: Event) {
+        match event {
+            Event::LogRecovered { partition, end, cut_bytes } if cut_bytes > 0 => {
+                tracing::warn!(broker = self.0.0, %partition, %end, cut_bytes, "torn end cut off");
+            }
+            event => tracing::trace!(broker = self.0.0, ?event),
+        }
+    }
+}
+
+/// SIGINT and SIGTERM.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Signals {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            biased;
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
