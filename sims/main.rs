@@ -7,5 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 mod delivery;
+mod digests;
 mod hunt;
 mod seeds;
+mod standard;

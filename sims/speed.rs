@@ -2,7 +2,9 @@
 //!
 //! All figures come from one run, one trial after the other, so their ratios mean something on any machine.
 
-use std::{hint::black_box, sync::Arc, time::Duration};
+mod standard;
+
+use std::{hint::black_box, time::Duration};
 
 use cpu_time::ProcessTime;
 use retrial::{
@@ -10,9 +12,7 @@ use retrial::{
     sim::{World, WorldOptions},
     testbed::{
         history::{EventKind, Outcome},
-        plan::Plan,
         runner::run_trial,
-        scenario::Scenario,
     },
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -27,11 +27,16 @@ const CONNECTIONS: usize = 5;
 const FRAME: usize = 300;
 
 fn main() {
-    let plan = standard();
+    let plan = standard::plan();
     for seed in 0..WARM_UP {
         black_box(run_trial(&plan, None, seed));
     }
     let digest = run_trial(&plan, None, 1).digest;
+    assert_eq!(
+        kept(),
+        Some(&*digest),
+        "not the digest of a debug build, or one of other sources: see sims/digests.rs"
+    );
     println!("standard trial, seed 1: trace {digest}, as in a debug build");
     let started = ProcessTime::now();
     let (mut acked, mut delivered, mut messages) = (0u64, 0u64, 0u64);
@@ -67,11 +72,10 @@ fn main() {
     println!("  {:>10.2} of the floor's rate is the trial's", rate / floor);
 }
 
-/// The benchmark's trial, as a scenario like any other.
-fn standard() -> Arc<Plan> {
-    let text = include_str!("standard.scenario.toml");
-    let scenario = Scenario::load("standard", "sims/standard.scenario.toml", text, &[]);
-    scenario.unwrap_or_else(|problems| panic!("\n{problems}")).plan
+/// The standard trial's digest as `cargo test` keeps it.
+fn kept() -> Option<&'static str> {
+    let kept = include_str!("snapshots/sims__digests__digests.snap");
+    kept.lines().find_map(|line| line.strip_prefix("standard 1 "))
 }
 
 /// Messages per CPU-second of the bare simulated network.
