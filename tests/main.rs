@@ -5,6 +5,7 @@
 
 mod conformance;
 mod determinism;
+mod hostile;
 mod log_crashes;
 mod scenarios;
 mod tidy;

@@ -69,7 +69,8 @@ impl Listener for RealListener {
     fn accept(&mut self) -> BoxFuture<'_, io::Result<(Stream, Address)>> {
         Box::pin(async move {
             let (stream, peer) = self.listener.accept().await?;
-            let peer = Address::new(peer.ip().to_string(), peer.port());
+            // One client has one address, whichever protocol the listener was bound for.
+            let peer = Address::new(peer.ip().to_canonical().to_string(), peer.port());
             Ok((without_delay(stream)? as Stream, peer))
         })
     }

@@ -3,89 +3,168 @@
 //! As Kafka's `SocketServer` mutes a channel while a request of it is being handled, the next frame is
 //! not looked at before the last one is answered. A request goes on when its client has gone.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{io, pin::pin, sync::Arc};
+
+use bytes::Bytes;
+use tokio::{
+    io::{AsyncWrite, AsyncWriteExt},
+    sync::SemaphorePermit,
 };
 
-use tokio::io::AsyncWriteExt;
-
-use super::{dispatch, state::Broker};
+use super::{admission::Place, dispatch, state::Broker};
 use crate::{
-    env::{Address, Stream},
-    kafka::protocol::frame::FrameReader,
+    env::{Address, BoxFuture, Instant, Stream},
+    kafka::protocol::frame::{FrameError, FrameReader},
 };
 
-/// How many connections there are.
-#[derive(Default)]
-pub(super) struct Connections {
-    open: AtomicUsize,
+/// Why a connection came to its end.
+#[derive(Debug, thiserror::Error)]
+enum End {
+    #[error("the client has closed it")]
+    ByClient,
+    #[error("connections.max.idle.ms passed")]
+    Idle,
+    #[error("the broker is stopping")]
+    Stopping,
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    #[error(transparent)]
+    Refused(#[from] dispatch::Close),
+    #[error("connection lost: {0}")]
+    Lost(#[from] io::Error),
 }
 
-/// Serves a connection on a task of its own, or closes it at once if there are too many.
+/// Serves a connection on a task of its own, or closes it at once if its address has too many.
 pub(super) fn accept(broker: &Arc<Broker>, stream: Stream, peer: Address) {
-    let connections = &broker.connections;
-    if connections.open.load(Ordering::Relaxed) >= broker.config.config.max_connections {
-        tracing::debug!(%peer, "closed: max.connections is reached");
+    let Some(place) = broker.admission.enter(broker, &peer) else {
+        tracing::debug!(%peer, "closed: max.connections.per.ip is reached");
         return;
-    }
-    connections.open.fetch_add(1, Ordering::Relaxed);
+    };
     let task = Arc::clone(broker);
-    broker.env.tasks.spawn(
-        "connection",
-        Box::pin(async move {
-            serve(&task, stream, &peer).await;
-            task.connections.open.fetch_sub(1, Ordering::Relaxed);
-        }),
-    );
+    let serve = async move {
+        let Err(reason) = serve(&task, stream, &peer, place).await;
+        tracing::debug!(%peer, %reason, "closed");
+    };
+    broker.env.tasks.spawn("connection", Box::pin(serve));
 }
 
-async fn serve(broker: &Arc<Broker>, mut stream: Stream, peer: &Address) {
-    let config = &broker.config.config;
-    let mut reader = FrameReader::new(config.socket_request_max_bytes);
-    let clock = &broker.env.clock;
-    let mut last_used = clock.now();
-    // Set anew only when it rings, not at every request.
-    let mut alarm = clock.sleep_until(last_used + config.connections_max_idle);
+async fn serve(
+    broker: &Arc<Broker>,
+    mut stream: Stream,
+    peer: &Address,
+    place: Place,
+) -> Result<std::convert::Infallible, End> {
+    let mut reader = FrameReader::new(broker.config.config.socket_request_max_bytes);
+    let mut patience = Patience::new(broker);
     loop {
-        let frame = tokio::select! {
+        let (frame, bytes) = next_request(broker, &mut stream, &mut reader, &mut patience).await?;
+        let mut handling = pin!(dispatch::handle(broker, peer, frame));
+        let answer = tokio::select! {
             biased;
-            () = broker.ending.wait() => return,
-            frame = reader.next(&mut stream) => frame,
-            () = &mut alarm => {
-                let idle_until = last_used + config.connections_max_idle;
-                if idle_until <= clock.now() {
-                    tracing::debug!(%peer, "closed: connections.max.idle.ms passed");
-                    return;
-                }
-                alarm = clock.sleep_until(idle_until);
-                continue;
+            answer = &mut handling => answer?,
+            () = patience.run_out() => {
+                // Whoever asked may be long gone, and could hold the connection for ever.
+                drop((stream, place));
+                handling.await?;
+                return Err(End::Idle);
             }
         };
-        last_used = clock.now();
-        let frame = match frame {
-            Ok(Some(frame)) => frame,
-            Ok(None) => return,
-            Err(error) => {
-                tracing::debug!(%peer, %error, "closed");
+        drop(bytes);
+        patience.renew();
+        if let Some(answer) = answer {
+            send(&mut stream, &answer, &mut patience).await?;
+        }
+    }
+}
+
+/// The next frame, and the permit for its memory.
+async fn next_request<'a>(
+    broker: &'a Broker,
+    stream: &mut Stream,
+    reader: &mut FrameReader,
+    patience: &mut Patience<'_>,
+) -> Result<(Bytes, Option<SemaphorePermit<'a>>), End> {
+    let mut permit = None;
+    loop {
+        if broker.ending.is_stopping() {
+            return Err(End::Stopping);
+        }
+        if let Some(size) = reader.size()? {
+            if permit.is_none() {
+                let permitted = async { Ok::<_, End>(broker.admission.request(4 + size).await) };
+                permit = Some(patience.bear(permitted).await?);
+            }
+            if let Some(frame) = reader.take()? {
+                return Ok((frame, permit.flatten()));
+            }
+        }
+        if !patience.bear(reader.fill(stream)).await? {
+            return Err(End::ByClient);
+        }
+    }
+}
+
+/// Writes as the client reads. One that does not read at all is idle in the end.
+async fn send(
+    stream: &mut (impl AsyncWrite + Unpin),
+    mut rest: &[u8],
+    patience: &mut Patience<'_>,
+) -> Result<(), End> {
+    while !rest.is_empty() {
+        let written = patience.bear(stream.write(rest)).await?;
+        if written == 0 {
+            return Err(io::Error::from(io::ErrorKind::WriteZero).into());
+        }
+        rest = &rest[written..];
+    }
+    patience.bear(stream.flush()).await
+}
+
+/// How long nothing may come or go: `connections.max.idle.ms`. Bytes count, not whole requests, so that a
+/// slow client is not an idle one, as for Kafka's `Selector`.
+struct Patience<'a> {
+    broker: &'a Broker,
+    last_used: Instant,
+    /// Set anew only when it rings, not at every request.
+    alarm: BoxFuture<'static, ()>,
+}
+
+impl<'a> Patience<'a> {
+    fn new(broker: &'a Broker) -> Self {
+        let last_used = broker.env.clock.now();
+        let until = last_used + broker.config.config.connections_max_idle;
+        Patience { broker, last_used, alarm: broker.env.clock.sleep_until(until) }
+    }
+
+    fn renew(&mut self) {
+        self.last_used = self.broker.env.clock.now();
+    }
+
+    /// Waits for bytes to come or go.
+    async fn bear<T, E>(&mut self, step: impl Future<Output = Result<T, E>>) -> Result<T, End>
+    where
+        End: From<E>,
+    {
+        let done = tokio::select! {
+            biased;
+            done = step => done?,
+            () = self.broker.ending.wait() => return Err(End::Stopping),
+            () = self.run_out() => return Err(End::Idle),
+        };
+        self.renew();
+        Ok(done)
+    }
+
+    /// Completes, once, when nothing has come or gone for too long. Safe to drop before that.
+    async fn run_out(&mut self) {
+        let clock = &self.broker.env.clock;
+        loop {
+            (&mut self.alarm).await;
+            let until = self.last_used + self.broker.config.config.connections_max_idle;
+            if until <= clock.now() {
                 return;
             }
-        };
-        let sent = match dispatch::handle(broker, peer, frame).await {
-            Ok(Some(response)) => stream.write_all(&response).await,
-            Ok(None) => Ok(()),
-            Err(reason) => {
-                tracing::debug!(%peer, %reason, "closed");
-                return;
-            }
-        };
-        let sent = match sent {
-            Ok(()) => stream.flush().await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = sent {
-            tracing::debug!(%peer, %error, "connection lost");
-            return;
+            self.alarm = clock.sleep_until(until);
         }
     }
 }

@@ -27,8 +27,8 @@ use crate::{
 pub(super) const PRODUCER_ID_BLOCK: i64 = 1000;
 /// `Topic.MAX_NAME_LENGTH`.
 const MAX_NAME: usize = 249;
-/// Partitions one request may ask for; beyond it a slip of the hand would fill the disk.
-const MAX_PARTITIONS: i32 = 10_000;
+/// Partitions one request may ask for (`ReplicationControlManager.MAX_PARTITIONS_PER_BATCH`).
+pub(super) const MAX_PARTITIONS: i32 = 10_000;
 
 /// What makes one change at a time.
 pub(super) struct Controller {

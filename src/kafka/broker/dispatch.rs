@@ -57,6 +57,12 @@ impl Call<'_> {
         Ok(decode_request(self.body.clone(), self.head.version)?)
     }
 
+    /// A request of which something is kept beyond its answer, in memory of its own: a slice of the frame
+    /// would keep the frame, and all that was read with it.
+    pub fn request_to_keep<R: Request>(&self) -> Result<R, Close> {
+        Ok(decode_request(Bytes::copy_from_slice(&self.body), self.head.version)?)
+    }
+
     pub fn answer<M: Encodable + HeaderVersion>(&self, response: &M) -> Answer {
         self.answer_in(self.head.version, response)
     }

@@ -7,6 +7,7 @@
 //! Departures from Kafka in this version: a partition has one replica, so its high watermark is its
 //! flushed or appended end; the controller is the broker with the lowest id and does not change.
 
+mod admission;
 mod chores;
 mod connection;
 mod controller;

@@ -1,10 +1,11 @@
 //! A broker as a whole: what it is told, how it starts, runs and stops.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
 use super::{
+    admission::Admission,
     chores::Chore,
     connection,
     controller::Controller,
@@ -25,13 +26,17 @@ use super::{
     ticker::{Due, Ticker},
 };
 use crate::{
-    env::{Address, Env, Listener},
+    env::{Address, Env, Listener, Stream},
     kafka::{
         config::BrokerConfig,
         log::{AppendError, CheckpointError, LogError},
         types::{BrokerId, TopicName},
     },
 };
+
+/// Pause after a connection could not be accepted: if file descriptors have run out, the next try fails
+/// as well until one is closed.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How to reach a broker of the cluster.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -117,7 +122,7 @@ impl Node {
             link,
             ticker: Ticker::default(),
             storage: Storage::default(),
-            connections: connection::Connections::default(),
+            admission: Admission::new(&config.config),
             ending: Ending::default(),
             data_dir,
             env: env.clone(),
@@ -163,11 +168,10 @@ impl Node {
                 biased;
                 () = &mut stop => break,
                 () = broker.ending.wait() => break,
-                accepted = self.listener.accept() => accepted,
+                accepted = accept(&broker, self.listener.as_mut()) => accepted,
             };
-            match accepted {
-                Ok((stream, peer)) => connection::accept(&broker, stream, peer),
-                Err(error) => tracing::debug!(%error, "connection lost before it was accepted"),
+            if let Some((stream, peer)) = accepted {
+                connection::accept(&broker, stream, peer);
             }
         }
         broker.ending.stop();
@@ -196,6 +200,21 @@ impl Node {
         startup::mark_clean(broker.env.disk.as_ref()).await.map_err(NodeError::Shutdown)?;
         tracing::info!(broker = broker.id().0, "shut down");
         Ok(())
+    }
+}
+
+/// The next connection, once there is room for it.
+async fn accept(broker: &Broker, listener: &mut dyn Listener) -> Option<(Stream, Address)> {
+    match listener.accept().await {
+        Ok(accepted) => {
+            broker.admission.room().await;
+            Some(accepted)
+        }
+        Err(error) => {
+            tracing::debug!(%error, "connection lost before it was accepted");
+            broker.env.clock.sleep_until(broker.env.clock.now() + ACCEPT_PAUSE).await;
+            None
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::{
 use tokio::sync::Notify;
 
 use super::{
-    connection::Connections,
+    admission::Admission,
     controller::Controller,
     controller_link::ControllerLink,
     groups::Groups,
@@ -39,7 +39,7 @@ pub(super) struct Broker {
     pub link: ControllerLink,
     pub ticker: Ticker,
     pub storage: Storage,
-    pub connections: Connections,
+    pub admission: Admission,
     pub ending: Ending,
     pub data_dir: DataDir,
 }

@@ -1,7 +1,7 @@
 //! Length-prefixed frames over a byte stream.
 //!
 //! A frame's length comes from the other side and may be a lie: memory is taken as bytes arrive, never
-//! for what is only announced.
+//! for what is only announced, and given back with the frame.
 
 use std::io;
 
@@ -12,6 +12,8 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 const READ_BYTES: usize = 8 * 1024;
 /// Largest room made at once for a frame that is announced as larger.
 const GROWTH_BYTES: usize = 1024 * 1024;
+/// Room made for a byte that has come, so that a large frame is moved to larger room only twice or so.
+const ROOM_PER_BYTE: usize = 16;
 
 #[derive(Debug, thiserror::Error)]
 pub enum FrameError {
@@ -46,26 +48,45 @@ impl FrameReader {
             if let Some(frame) = self.take()? {
                 return Ok(Some(frame));
             }
-            let missing = self.missing();
-            self.buffer.reserve(missing.clamp(READ_BYTES, GROWTH_BYTES));
-            if stream.read_buf(&mut self.buffer).await? == 0 {
-                return if self.buffer.is_empty() { Ok(None) } else { Err(FrameError::CutOff) };
+            if !self.fill(stream).await? {
+                return Ok(None);
             }
         }
     }
 
-    /// A whole frame from the buffer.
-    fn take(&mut self) -> Result<Option<Bytes>, FrameError> {
+    /// Reads once, for more of the next frame; tells whether the stream goes on. Safe to drop.
+    pub async fn fill(
+        &mut self,
+        stream: &mut (impl AsyncRead + Unpin),
+    ) -> Result<bool, FrameError> {
+        let room = GROWTH_BYTES.min(ROOM_PER_BYTE * self.buffer.len()).max(READ_BYTES);
+        self.buffer.reserve(self.missing().clamp(READ_BYTES, room));
+        if stream.read_buf(&mut self.buffer).await? > 0 {
+            return Ok(true);
+        }
+        if self.buffer.is_empty() { Ok(false) } else { Err(FrameError::CutOff) }
+    }
+
+    /// Bytes of the next frame, without its length, once that has been read.
+    pub fn size(&self) -> Result<Option<usize>, FrameError> {
         let Some(size) = self.announced() else { return Ok(None) };
-        let length = usize::try_from(size)
-            .ok()
-            .filter(|length| *length <= self.max)
-            .ok_or(FrameError::BadLength { size, max: self.max })?;
+        let legal = usize::try_from(size).ok().filter(|length| *length <= self.max);
+        legal.map(Some).ok_or(FrameError::BadLength { size, max: self.max })
+    }
+
+    /// A whole frame from what has been read.
+    pub fn take(&mut self) -> Result<Option<Bytes>, FrameError> {
+        let Some(length) = self.size()? else { return Ok(None) };
         if self.buffer.len() < 4 + length {
             return Ok(None);
         }
         self.buffer.advance(4);
-        Ok(Some(self.buffer.split_to(length).freeze()))
+        let frame = self.buffer.split_to(length).freeze();
+        if self.buffer.is_empty() {
+            // Or an idle connection would hold the memory of the largest frame it ever sent.
+            self.buffer = BytesMut::new();
+        }
+        Ok(Some(frame))
     }
 
     fn announced(&self) -> Option<i32> {
@@ -114,6 +135,20 @@ mod tests {
         assert!(matches!(error, Some(FrameError::BadLength { size: i32::MAX, max: 100 })));
         let (_, error) = frames(&(-1i32).to_be_bytes(), 100);
         assert!(matches!(error, Some(FrameError::BadLength { size: -1, .. })));
+    }
+
+    #[test]
+    fn room_is_made_for_what_has_come_and_not_for_what_is_announced() {
+        let mut reader = FrameReader::new(100 << 20);
+        for (sent, most) in [(5, 16 << 10), (4 << 10, 160 << 10), (512 << 10, 4 << 20)] {
+            let mut bytes = vec![0; sent];
+            bytes[..4].copy_from_slice(&(100_i32 << 20).to_be_bytes());
+            reader.buffer = bytes[..].into();
+            let mut more = &[0][..];
+            let filled = pin!(reader.fill(&mut more)).poll(&mut Context::from_waker(Waker::noop()));
+            assert!(matches!(filled, Poll::Ready(Ok(true))));
+            assert!(reader.buffer.capacity() <= most, "{sent}: {}", reader.buffer.capacity());
+        }
     }
 
     proptest! {

@@ -12,7 +12,7 @@ use kafka_protocol::{
 
 use crate::kafka::{
     broker::{
-        controller::{Commitment, NewTopic, Refusal},
+        controller::{Commitment, MAX_PARTITIONS, NewTopic, Refusal},
         dispatch::{Answer, Call},
         state::Broker,
     },
@@ -30,9 +30,13 @@ pub(in crate::kafka::broker) async fn handle(broker: &Arc<Broker>, call: &Call<'
     for topic in &request.topics {
         *named.entry(topic.name.clone()).or_insert(0) += 1;
     }
+    let too_many = asked_for(broker, &request) > i64::from(MAX_PARTITIONS);
     let mut response = CreateTopicsResponse::default();
     for topic in &request.topics {
-        let result = if named[&topic.name] > 1 {
+        let result = if too_many {
+            let message = "Excessively large number of partitions per request.".into();
+            Err((ResponseError::PolicyViolation, message))
+        } else if named[&topic.name] > 1 {
             // Refused as a whole, and answered once, as by `ControllerApis`.
             if response.topics.iter().any(|answered| answered.name == topic.name) {
                 continue;
@@ -45,6 +49,16 @@ pub(in crate::kafka::broker) async fn handle(broker: &Arc<Broker>, call: &Call<'
         response.topics.push(result.unwrap_or_else(|refusal| describe(topic, refusal)));
     }
     call.answer(&response)
+}
+
+/// Partitions of all topics together; impossible numbers are refused topic by topic.
+fn asked_for(broker: &Broker, request: &CreateTopicsRequest) -> i64 {
+    let partitions = |topic: &CreatableTopic| match topic.num_partitions {
+        _ if !topic.assignments.is_empty() => topic.assignments.len() as i64,
+        -1 => i64::from(broker.config.config.num_partitions),
+        partitions => i64::from(partitions.max(0)),
+    };
+    request.topics.iter().map(partitions).sum()
 }
 
 async fn create(

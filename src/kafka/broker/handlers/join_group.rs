@@ -19,7 +19,7 @@ use crate::kafka::{
 pub(in crate::kafka::broker) const VERSIONS: VersionRange = VersionRange { min: 0, max: 9 };
 
 pub(in crate::kafka::broker) async fn handle(broker: &Arc<Broker>, call: &Call<'_>) -> Answer {
-    let body: JoinGroupRequest = call.request()?;
+    let body: JoinGroupRequest = call.request_to_keep()?;
     let (group, caller) = (body.group_id.clone(), call.caller());
     let new_member = broker.groups.draw_member_id();
     let answer = broker.groups.ask(broker, &group, |coordinator, now, token, effects| {

@@ -24,7 +24,7 @@ use crate::kafka::{
 pub(in crate::kafka::broker) const VERSIONS: VersionRange = VersionRange { min: 2, max: 9 };
 
 pub(in crate::kafka::broker) async fn handle(broker: &Arc<Broker>, call: &Call<'_>) -> Answer {
-    let mut body: OffsetCommitRequest = call.request()?;
+    let mut body: OffsetCommitRequest = call.request_to_keep()?;
     let unknown = take_unknown(&broker.metadata.image(), &mut body.topics);
     let mut response = if body.topics.is_empty() && !unknown.is_empty() {
         OffsetCommitResponse::default()

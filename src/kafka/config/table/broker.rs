@@ -373,9 +373,22 @@ pub(super) const ROWS: &[Row] = &[
         "max.connections",
         Kind::Int { min: 0, max: INT_MAX },
         "2147483647",
-        "Connections the broker holds; further ones are closed at once.",
+        "Connections the broker holds; whoever comes then waits until one ends.",
     ),
-    other(SIDE, "max.connections.per.ip", COUNT, "2147483647", "Connections of one address."),
+    modelled(
+        SIDE,
+        "max.connections.per.ip",
+        Kind::Int { min: 0, max: INT_MAX },
+        "2147483647",
+        "Connections of one address; further ones are closed at once.",
+    ),
+    modelled(
+        SIDE,
+        "max.connections.per.ip.overrides",
+        Kind::Text,
+        "",
+        "The same for single addresses: `address:count`, comma-separated. Names are not looked up.",
+    ),
     other(
         SIDE,
         "max.incremental.fetch.session.cache.slots",
@@ -525,6 +538,13 @@ pub(super) const ROWS: &[Row] = &[
         Kind::Int { min: 1, max: INT_MAX },
         "86400000",
         "When the broker forgets a producer that has stopped writing, and with it how to recognise its retries.",
+    ),
+    modelled(
+        SIDE,
+        "queued.max.request.bytes",
+        Kind::Long { min: i64::MIN, max: i64::MAX },
+        "-1",
+        "Bytes of requests that are read or handled at one time; no limit below 1.",
     ),
     other(
         SIDE,

@@ -1,6 +1,6 @@
 //! What a broker reads.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::super::settings::{ConfigError, Settings};
 use super::topic::TopicConfig;
@@ -32,6 +32,11 @@ pub struct BrokerConfig {
     pub max_connections: usize,
     /// Partitions in one answer to DescribeTopicPartitions.
     pub max_request_partitions: usize,
+    pub max_connections_per_ip: usize,
+    /// By address.
+    pub max_connections_per_ip_overrides: BTreeMap<String, usize>,
+    /// `None` for no limit.
+    pub queued_max_request_bytes: Option<usize>,
     pub connections_max_idle: Duration,
     pub producer_id_expiration: Duration,
     /// How long the chores on logs wait after a start.
@@ -87,6 +92,9 @@ impl BrokerConfig {
             socket_request_max_bytes: bytes("socket.request.max.bytes"),
             max_connections: bytes("max.connections"),
             max_request_partitions: bytes("max.request.partition.size.limit"),
+            max_connections_per_ip: bytes("max.connections.per.ip"),
+            max_connections_per_ip_overrides: overrides(settings)?,
+            queued_max_request_bytes: queued_max_request_bytes(settings)?,
             connections_max_idle: settings.millis("connections.max.idle.ms"),
             producer_id_expiration: settings.millis("producer.id.expiration.ms"),
             log_initial_task_delay: settings.millis("log.initial.task.delay.ms"),
@@ -99,6 +107,36 @@ impl BrokerConfig {
             request_timeout: settings.millis("request.timeout.ms"),
         })
     }
+}
+
+/// `max.connections.per.ip.overrides`: Kafka refuses to start if the limit is 0 for everybody.
+fn overrides(settings: &Settings) -> Result<BTreeMap<String, usize>, Vec<ConfigError>> {
+    const NAME: &str = "max.connections.per.ip.overrides";
+    let entry = |part: &str| {
+        let (address, count) = part.rsplit_once(':')?;
+        Some((address.trim().to_owned(), count.trim().parse().ok()?))
+    };
+    let Some(overrides) = settings.list(NAME).into_iter().map(entry).collect() else {
+        let (name, value) = (NAME.into(), settings.text(NAME).into());
+        let reason = "expected `address:count`, comma-separated".into();
+        return Err(vec![ConfigError::Invalid { name, value, reason }]);
+    };
+    let limit = "max.connections.per.ip";
+    if settings.int(limit) == 0 && BTreeMap::is_empty(&overrides) {
+        let reason = format!("{limit} can be set to zero only if {NAME} is set");
+        return Err(vec![ConfigError::Conflict { names: vec![limit, NAME], reason }]);
+    }
+    Ok(overrides)
+}
+
+fn queued_max_request_bytes(settings: &Settings) -> Result<Option<usize>, Vec<ConfigError>> {
+    let (queued, largest) = ("queued.max.request.bytes", "socket.request.max.bytes");
+    let bytes = settings.int(queued);
+    if bytes > 0 && bytes < settings.int(largest) {
+        let reason = format!("{queued} must be larger or equal to {largest}");
+        return Err(vec![ConfigError::Conflict { names: vec![queued, largest], reason }]);
+    }
+    Ok(usize::try_from(bytes).ok().filter(|bytes| *bytes > 0))
 }
 
 #[cfg(test)]
@@ -121,6 +159,22 @@ mod tests {
         assert_eq!((topic.flush_messages, topic.flush_interval), (None, None));
         assert_eq!(topic.retention, Some(Duration::from_secs(7 * 24 * 3600)));
         assert_eq!((config.num_partitions, config.offsets_topic_partitions), (1, 50));
+    }
+
+    #[test]
+    fn limits_of_connections_are_checked_as_by_kafka() {
+        let given = config(&[("max.connections.per.ip.overrides", "::1:5, 10.0.0.1:7")]);
+        let expected = [("10.0.0.1".to_owned(), 7), ("::1".to_owned(), 5)];
+        assert!(given.max_connections_per_ip_overrides.into_iter().eq(expected));
+        assert_eq!(config(&[]).queued_max_request_bytes, None);
+        for bad in [
+            ("max.connections.per.ip.overrides", "10.0.0.1"),
+            ("max.connections.per.ip", "0"),
+            ("queued.max.request.bytes", "1000"),
+        ] {
+            let settings = Settings::from_pairs(Side::Broker, [bad]).unwrap();
+            assert!(BrokerConfig::from_settings(&settings).is_err(), "{bad:?}");
+        }
     }
 
     #[test]
