@@ -47,7 +47,21 @@ pub trait File: Send + Sync {
     fn sync(&self) -> BoxFuture<'static, io::Result<()>>;
 }
 
+/// Room on a disk, in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Space {
+    pub total: u64,
+    /// What may still be written.
+    pub free: u64,
+}
+
 pub trait Disk: Send + Sync {
+    /// Where the data directory lies, for people to read.
+    fn location(&self) -> String;
+
+    /// `None` for a disk that never fills.
+    fn space(&self) -> io::Result<Option<Space>>;
+
     /// Parent directories must exist. An open file stays usable after a rename or remove of its path.
     fn open(&self, path: &str, mode: OpenMode) -> io::Result<Arc<dyn File>>;
 

@@ -16,7 +16,7 @@ mod tasks;
 use std::{future::Future, pin::Pin, sync::Arc};
 
 pub use clock::{Clock, Instant, WallTime};
-pub use disk::{Disk, File, OpenMode};
+pub use disk::{Disk, File, OpenMode, Space};
 pub use network::{Address, Connection, Listener, Network, Stream};
 pub use rng::Rng;
 pub use tasks::Tasks;

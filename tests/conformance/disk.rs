@@ -19,6 +19,7 @@ super::both_worlds! {
     syncs_succeed
     paths_that_could_lead_out_are_refused
     a_file_is_no_directory
+    a_disk_knows_its_place_and_its_room
 }
 
 mod bodies {
@@ -242,5 +243,11 @@ mod bodies {
         assert_eq!(kind(env.disk.list("f")), ErrorKind::NotADirectory);
         assert_eq!(kind(env.disk.open("d", OpenMode::Read)), ErrorKind::IsADirectory);
         assert_eq!(kind(env.disk.open("d", OpenMode::ReadWrite)), ErrorKind::IsADirectory);
+    }
+
+    pub async fn a_disk_knows_its_place_and_its_room(env: Env) {
+        assert!(env.disk.location().starts_with('/'));
+        // The simulated one never fills unless it is told to.
+        assert!(env.disk.space().unwrap().is_none_or(|space| space.free <= space.total));
     }
 }

@@ -13,7 +13,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::env::{BoxFuture, Disk, File, OpenMode};
+use crate::env::{BoxFuture, Disk, File, OpenMode, Space};
 
 pub(super) struct RealDisk {
     root: PathBuf,
@@ -22,7 +22,7 @@ pub(super) struct RealDisk {
 impl RealDisk {
     pub fn new(root: PathBuf) -> io::Result<Self> {
         fs::create_dir_all(&root)?;
-        Ok(RealDisk { root })
+        Ok(RealDisk { root: std::path::absolute(root)? })
     }
 
     /// Below the data directory, or `InvalidInput` for a path that might lead out of it.
@@ -46,6 +46,16 @@ impl RealDisk {
 }
 
 impl Disk for RealDisk {
+    fn location(&self) -> String {
+        self.root.display().to_string()
+    }
+
+    fn space(&self) -> io::Result<Option<Space>> {
+        let volume = rustix::fs::statvfs(&self.root)?;
+        let bytes = |blocks: u64| blocks.saturating_mul(volume.f_frsize);
+        Ok(Some(Space { total: bytes(volume.f_blocks), free: bytes(volume.f_bavail) }))
+    }
+
     fn open(&self, path: &str, mode: OpenMode) -> io::Result<Arc<dyn File>> {
         let path = self.locate_entry(path)?;
         let mut options = fs::OpenOptions::new();

@@ -102,6 +102,7 @@ pub(super) async fn handle(broker: &Arc<Broker>, peer: &Address, frame: Bytes) -
         ApiKey::DeleteRecords => handlers::delete_records::handle(broker, &call),
         ApiKey::InitProducerId => handlers::init_producer_id::handle(broker, &call),
         ApiKey::OffsetForLeaderEpoch => handlers::offset_for_leader_epoch::handle(broker, &call),
+        ApiKey::DescribeLogDirs => handlers::describe_log_dirs::handle(broker, &call),
         ApiKey::DescribeCluster => handlers::describe_cluster::handle(broker, &call),
         ApiKey::DescribeProducers => handlers::describe_producers::handle(broker, &call),
         ApiKey::ListConfigResources => handlers::list_config_resources::handle(broker, &call),

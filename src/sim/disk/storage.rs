@@ -18,7 +18,7 @@ use super::{
     file::FileState,
 };
 use crate::{
-    env::{BoxFuture, Disk, File, OpenMode},
+    env::{BoxFuture, Disk, File, OpenMode, Space},
     sim::{
         lock::Lock,
         machine::Process,
@@ -200,6 +200,16 @@ pub(in crate::sim) struct SimDisk {
 }
 
 impl Disk for SimDisk {
+    fn location(&self) -> String {
+        "/data".into()
+    }
+
+    fn space(&self) -> io::Result<Option<Space>> {
+        self.process.check_alive()?;
+        let (capacity, used) = (self.storage.settings.lock().options.capacity, self.storage.used());
+        Ok(capacity.map(|total| Space { total, free: total.saturating_sub(used) }))
+    }
+
     fn open(&self, path: &str, mode: OpenMode) -> io::Result<Arc<dyn File>> {
         self.process.check_alive()?;
         let storage = &self.storage;

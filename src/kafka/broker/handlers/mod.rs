@@ -6,6 +6,7 @@ pub(super) mod codes;
 pub(super) mod create_topics;
 pub(super) mod delete_records;
 pub(super) mod describe_cluster;
+pub(super) mod describe_log_dirs;
 pub(super) mod describe_producers;
 pub(super) mod describe_topic_partitions;
 pub(super) mod fetch;

@@ -6,9 +6,9 @@ use kafka_protocol::{messages::ApiKey, protocol::VersionRange};
 
 use super::{
     allocate_producer_ids, api_versions, create_topics, delete_records, describe_cluster,
-    describe_producers, describe_topic_partitions, fetch, find_coordinator, heartbeat,
-    init_producer_id, join_group, leave_group, list_config_resources, list_offsets, metadata,
-    offset_commit, offset_fetch, offset_for_leader_epoch, produce, sync_group,
+    describe_log_dirs, describe_producers, describe_topic_partitions, fetch, find_coordinator,
+    heartbeat, init_producer_id, join_group, leave_group, list_config_resources, list_offsets,
+    metadata, offset_commit, offset_fetch, offset_for_leader_epoch, produce, sync_group,
 };
 
 /// One served API.
@@ -45,6 +45,7 @@ pub(in crate::kafka::broker) const SERVED: &[Api] = &[
     api(ApiKey::DeleteRecords, delete_records::VERSIONS),
     api(ApiKey::InitProducerId, init_producer_id::VERSIONS),
     api(ApiKey::OffsetForLeaderEpoch, offset_for_leader_epoch::VERSIONS),
+    api(ApiKey::DescribeLogDirs, describe_log_dirs::VERSIONS),
     api(ApiKey::DescribeCluster, describe_cluster::VERSIONS),
     api(ApiKey::DescribeProducers, describe_producers::VERSIONS),
     api(ApiKey::AllocateProducerIds, allocate_producer_ids::VERSIONS),

@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use kafka_protocol::{
     messages::{
-        CreateTopicsRequest, DescribeClusterRequest, DescribeProducersRequest,
-        DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse, InitProducerIdRequest,
-        ListConfigResourcesRequest, MetadataRequest, OffsetForLeaderEpochRequest, TopicName,
+        CreateTopicsRequest, DescribeClusterRequest, DescribeLogDirsRequest,
+        DescribeProducersRequest, DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse,
+        InitProducerIdRequest, ListConfigResourcesRequest, MetadataRequest,
+        OffsetForLeaderEpochRequest, TopicName,
         create_topics_request::CreatableTopic,
+        describe_log_dirs_request::DescribableLogDirTopic,
+        describe_log_dirs_response::DescribeLogDirsPartition,
         describe_producers_request,
         describe_producers_response::PartitionResponse,
         describe_topic_partitions_request::{self, Cursor},
@@ -19,7 +22,7 @@ use kafka_protocol::{
 use uuid::Uuid;
 
 use super::{
-    bench::{NodeConfig, Wire, beside_a_broker, beside_a_changed, pause},
+    bench::{NodeConfig, Wire, batch, beside_a_broker, beside_a_changed, pause},
     requests::produce,
 };
 use crate::{
@@ -184,6 +187,41 @@ fn the_brokers_own_limit_on_partitions_beats_the_clients() {
         let mut wire = Wire::open(&env).await;
         let answer = wire.ask(0, &page(&["t"], 100, None)).await;
         assert_eq!(told(&answer), "t 0 [0]; then t 1");
+    });
+}
+
+#[test]
+fn a_log_dir_tells_its_room_and_the_size_of_what_was_asked_for() {
+    beside_a_broker(LONG, |world, env| async move {
+        let mut wire = Wire::open(&env).await;
+        wire.ask(9, &produce(1, "t", "a")).await;
+        let bytes = batch("a").len() as i64;
+        world.disk("b1").set_capacity(Some(1 << 30));
+        for version in 1..=4 {
+            let answer =
+                wire.ask(version, &DescribeLogDirsRequest::default().with_topics(None)).await;
+            let [dir] = &answer.results[..] else { panic!("{answer:?}") };
+            assert_eq!((answer.error_code, dir.error_code, &*dir.log_dir), (0, 0, "/data"));
+            let sizes = dir.topics.iter().flat_map(|topic| {
+                let of = |p: &DescribeLogDirsPartition| (p.partition_index, p.partition_size);
+                topic.partitions.iter().map(move |p| (topic.name.to_string(), of(p)))
+            });
+            let sizes: Vec<_> = sizes.collect();
+            assert_eq!(sizes, [("t".to_owned(), (0, bytes)), ("t".to_owned(), (1, 0))]);
+            if version == 4 {
+                assert_eq!(dir.total_bytes, 1 << 30);
+                assert!(dir.usable_bytes < (1 << 30) && dir.usable_bytes > 0);
+            }
+        }
+        let one = DescribableLogDirTopic::default().with_topic(topic("t")).with_partitions(vec![1]);
+        let gone =
+            DescribableLogDirTopic::default().with_topic(topic("s")).with_partitions(vec![0]);
+        let request = DescribeLogDirsRequest::default().with_topics(Some(vec![one, gone]));
+        let answer = wire.ask(4, &request).await;
+        let told = &answer.results[0].topics;
+        assert_eq!((told.len(), told[0].partitions.len()), (1, 1));
+        let none = DescribeLogDirsRequest::default().with_topics(Some(Vec::new()));
+        assert!(wire.ask(4, &none).await.results[0].topics.is_empty());
     });
 }
 

@@ -9,7 +9,9 @@ use kafka_protocol::{
         create_topics_request::CreatableTopic,
         fetch_request::{FetchPartition, FetchTopic},
         metadata_request::MetadataRequestTopic,
-        offset_fetch_request::OffsetFetchRequestTopic,
+        offset_fetch_request::{
+            OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
+        },
         produce_request::{PartitionProduceData, TopicProduceData},
     },
     protocol::StrBytes,
@@ -187,10 +189,31 @@ fn an_unknown_group_has_committed_nothing_which_is_no_error() {
         let request = OffsetFetchRequest::default()
             .with_group_id(StrBytes::from_static_str("g").into())
             .with_topics(Some(vec![asked]));
-        let answer = wire.ask(7, &request).await;
-        let found = &answer.topics[0].partitions;
-        assert_eq!(answer.error_code, 0);
-        assert!(found.iter().all(|p| (p.committed_offset, p.error_code) == (-1, 0)), "{found:?}");
+        for version in 1..=7 {
+            let answer = wire.ask(version, &request).await;
+            let found = &answer.topics[0].partitions;
+            assert_eq!((answer.error_code, found.len()), (0, 2));
+            assert!(
+                found.iter().all(|p| (p.committed_offset, p.error_code) == (-1, 0)),
+                "{found:?}"
+            );
+        }
+        let asked = OffsetFetchRequestTopics::default()
+            .with_name(topic("t"))
+            .with_partition_indexes(vec![0, 1]);
+        let group = OffsetFetchRequestGroup::default()
+            .with_group_id(StrBytes::from_static_str("g").into())
+            .with_topics(Some(vec![asked]));
+        for version in 8..=9 {
+            let request = OffsetFetchRequest::default().with_groups(vec![group.clone()]);
+            let answer = wire.ask(version, &request).await;
+            let found = &answer.groups[0].topics[0].partitions;
+            assert_eq!((answer.groups[0].error_code, found.len()), (0, 2));
+            assert!(
+                found.iter().all(|p| (p.committed_offset, p.error_code) == (-1, 0)),
+                "{found:?}"
+            );
+        }
     });
 }
 

@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, BytesMut};
-use kafka_protocol::messages::{
-    ApiKey, ApiVersionsRequest, ApiVersionsResponse, HeartbeatRequest, MetadataRequest,
+use kafka_protocol::{
+    messages::{
+        ApiKey, ApiVersionsRequest, ApiVersionsResponse, HeartbeatRequest, MetadataRequest,
+    },
+    protocol::StrBytes,
 };
 use rand::Rng as _;
 
@@ -45,6 +48,25 @@ fn api_versions_of_the_future_are_answered_in_version_0() {
         let answer = wire.ask(0, &ApiVersionsRequest::default()).await;
         let produce = answer.api_keys.iter().find(|api| api.api_key == 0).unwrap();
         assert_eq!((answer.error_code, produce.min_version), (0, 0));
+    });
+}
+
+#[test]
+fn api_versions_says_nothing_in_tagged_fields() {
+    beside_a_broker(LONG, |_, env| async move {
+        let mut wire = Wire::open(&env).await;
+        for version in [3, 4] {
+            let request = ApiVersionsRequest::default()
+                .with_client_software_name(StrBytes::from_static_str("wire"))
+                .with_client_software_version(StrBytes::from_static_str("1.0"));
+            wire.send(version, &request).await;
+            let answer = wire.frame().await.unwrap();
+            // Correlation id, error code, and an array with an empty set of tags per element; nothing
+            // behind the throttle time but the empty set of the body's own tags.
+            let count = usize::from(answer[6]) - 1;
+            assert_eq!(answer.len(), 6 + 1 + count * 7 + 4 + 1, "version {version}");
+            assert_eq!(answer.last(), Some(&0));
+        }
     });
 }
 

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use crate::env::{BoxFuture, Disk, File, OpenMode};
+use crate::env::{BoxFuture, Disk, File, OpenMode, Space};
 
 type Bytes = Arc<Mutex<Vec<u8>>>;
 
@@ -91,6 +91,14 @@ impl File for MemoryFile {
 }
 
 impl Disk for MemoryDisk {
+    fn location(&self) -> String {
+        "memory".into()
+    }
+
+    fn space(&self) -> io::Result<Option<Space>> {
+        Ok(None)
+    }
+
     fn open(&self, path: &str, mode: OpenMode) -> io::Result<Arc<dyn File>> {
         let mut files = lock(&self.files);
         let create = matches!(mode, OpenMode::Create | OpenMode::Truncate);
