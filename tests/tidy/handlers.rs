@@ -4,7 +4,7 @@ use super::{Breach, Source, assert_none, source};
 
 const FOLDER: &str = "src/kafka/broker/handlers/";
 /// Files of the folder that are no handlers.
-const OTHERS: [&str; 3] = ["mod", "codes", "served"];
+const OTHERS: [&str; 4] = ["mod", "codes", "config_resources", "served"];
 
 /// `OffsetFetch` -> `offset_fetch`.
 fn file_name(api: &str) -> String {

@@ -57,6 +57,7 @@ async fn retain(broker: &Arc<Broker>, applies: impl Fn(CleanupPolicy) -> bool) {
         match log.expire(now) {
             Ok(true) => {}
             Ok(false) => continue,
+            Err(_) if partition.is_retired() => continue,
             Err(error) => return broker.fail(&error),
         }
         drop(log);
@@ -68,7 +69,10 @@ async fn retain(broker: &Arc<Broker>, applies: impl Fn(CleanupPolicy) -> bool) {
     broker.partitions.checkpoint_starts(broker).await;
     for partition in expired {
         if let Err(error) = delete_expired(broker, &partition).await {
-            return broker.fail(&error);
+            // Its directory may have gone with its topic meanwhile.
+            if !partition.is_retired() {
+                return broker.fail(&error);
+            }
         }
     }
 }

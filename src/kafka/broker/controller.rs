@@ -8,14 +8,13 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 use uuid::Uuid;
 
-use super::{node::draw_topic_id, state::Broker};
+use super::{controller_configs::check_new, node::draw_topic_id, state::Broker};
 use crate::{
     env::Env,
     kafka::{
-        config::{Settings, Side},
         log::AppendError,
         metadata::{MetadataRecord, place},
         protocol::ResponseError,
@@ -98,22 +97,34 @@ impl Broker {
         topic: &NewTopic,
         commitment: Commitment,
     ) -> Result<Created, Refusal> {
-        let Some(controller) = &self.controller else {
-            return Err((ResponseError::NotController, "this broker is not the controller".into()));
-        };
-        let mut rng = controller.turn.lock().await;
+        let mut rng = self.take_turn().await?;
         let replicas = self.placement(topic, &mut rng)?;
-        check_settings(topic, self)?;
+        check_new(&topic.config, self)?;
         let id = draw_topic_id(&mut *rng);
         let partitions = i32::try_from(replicas.len()).expect("within MAX_PARTITIONS");
         let created = Created { id, partitions, replication_factor: 1 };
         if commitment == Commitment::Commit {
             let records = topic_records(&topic.name, id, replicas, topic.config.clone());
-            self.commit_metadata(&records).await.map_err(|error| {
-                (ResponseError::UnknownServerError, format!("failed to write metadata: {error}"))
-            })?;
+            self.commit(&records).await?;
         }
         Ok(created)
+    }
+
+    /// Waits for the controller's other changes to be done.
+    pub(super) async fn take_turn(&self) -> Result<MutexGuard<'_, ChaCha8Rng>, Refusal> {
+        match &self.controller {
+            Some(controller) => Ok(controller.turn.lock().await),
+            None => Err((ResponseError::NotController, "this broker is not the controller".into())),
+        }
+    }
+
+    pub(super) async fn commit(
+        self: &Arc<Self>,
+        records: &[MetadataRecord],
+    ) -> Result<(), Refusal> {
+        self.commit_metadata(records).await.map_err(|error| {
+            (ResponseError::UnknownServerError, format!("failed to write metadata: {error}"))
+        })
     }
 
     fn placement(
@@ -163,12 +174,7 @@ impl Broker {
                     "partitions should be a consecutive 0-based integer sequence".into(),
                 );
             }
-            let known = |id: &BrokerId| self.config.endpoint(*id).is_some();
-            match replicas[..] {
-                [broker] if known(&broker) => {}
-                [broker] => return refuse(format!("there is no broker {broker}")),
-                _ => return refuse("partitions have one replica here".into()),
-            }
+            check_replicas(self, replicas)?;
         }
         Ok(topic.assignments.values().cloned().collect())
     }
@@ -210,6 +216,16 @@ fn topic_records(
     [topic].into_iter().chain(settings).chain(partitions).collect()
 }
 
+/// Whether a partition can have these replicas.
+pub(super) fn check_replicas(broker: &Broker, replicas: &[BrokerId]) -> Result<(), Refusal> {
+    let problem = match replicas {
+        [id] if broker.config.endpoint(*id).is_some() => return Ok(()),
+        [id] => format!("there is no broker {id}"),
+        _ => "partitions have one replica here".into(),
+    };
+    Err((ResponseError::InvalidReplicaAssignment, problem))
+}
+
 /// `Topic.validate`.
 pub(super) fn check_name(name: &str) -> Result<(), Refusal> {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
@@ -227,14 +243,4 @@ pub(super) fn check_name(name: &str) -> Result<(), Refusal> {
         return Ok(());
     };
     Err((ResponseError::InvalidTopicException, format!("Topic name is invalid: {problem}")))
-}
-
-fn check_settings(topic: &NewTopic, broker: &Broker) -> Result<(), Refusal> {
-    let given = topic.config.iter().filter_map(|(name, value)| Some((&**name, value.as_deref()?)));
-    let checked = Settings::from_pairs(Side::Topic, given)
-        .and_then(|settings| broker.config.config.topic_defaults.over(&settings));
-    checked.map(|_| ()).map_err(|errors| {
-        let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
-        (ResponseError::InvalidConfig, errors.join("; "))
-    })
 }

@@ -1,7 +1,12 @@
-//! What a broker asks of the controller on its own account: topics made on demand, producer ids.
+//! What a broker asks of the controller: topics made on demand and producer ids on its own account, and
+//! clients' requests that only the controller can decide.
 //!
-//! One task carries the orders out one after the other, so that no request waits for the controller and
-//! none of its answers starts a task.
+//! One task carries the orders out one after the other, so that no request on the broker's own account
+//! waits for the controller and none of its answers starts a task.
+//!
+//! Departure: a client's request goes on as it came, where Kafka puts it into an Envelope (KIP-590); what
+//! that carries beside it is who the client is, and clients have no names here. A controller that does not
+//! answer in time costs the client its connection, where Kafka answers REQUEST_TIMED_OUT.
 
 use std::{
     collections::BTreeSet,
@@ -9,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use kafka_protocol::{
     messages::{
         AllocateProducerIdsRequest, CreateTopicsRequest, TopicName as WireTopicName,
@@ -16,11 +22,11 @@ use kafka_protocol::{
     },
     protocol::StrBytes,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::{
     controller::{Commitment, NewTopic},
-    peer::Peer,
+    peer::{Peer, PeerError},
     state::Broker,
 };
 use crate::kafka::types::{ProducerId, TopicName};
@@ -35,6 +41,8 @@ const ALLOCATE_VERSION: i16 = 0;
 pub(super) enum Order {
     CreateTopic(NewTopic),
     ProducerIds,
+    /// A client's request, whole, and who waits for the answer. Nothing if there is none.
+    PassOn(Bytes, oneshot::Sender<Bytes>),
 }
 
 /// The sending end, and which topics are on order.
@@ -62,6 +70,13 @@ impl ControllerLink {
         self.order(Order::ProducerIds);
     }
 
+    /// The controller's answer to a client's request; `None` if it does not answer.
+    pub async fn pass_on(&self, request: Bytes) -> Option<Bytes> {
+        let (sender, answer) = oneshot::channel();
+        self.order(Order::PassOn(request, sender));
+        answer.await.ok()
+    }
+
     fn order(&self, order: Order) {
         // The receiver ends with the broker; then nothing needs doing.
         let _ = self.orders.send(order);
@@ -85,6 +100,12 @@ pub(super) async fn run(broker: Arc<Broker>, mut orders: mpsc::UnboundedReceiver
             Some(Order::CreateTopic(topic)) => {
                 create_topic(&broker, &mut peer, &topic).await;
                 broker.link.answered(&topic.name);
+            }
+            Some(Order::PassOn(request, sender)) => {
+                if let Some(answer) = pass_on(&broker, &mut peer, request, &sender).await {
+                    // The client may have gone.
+                    drop(sender.send(answer));
+                }
             }
             Some(Order::ProducerIds) => fetch_producer_ids(&broker, &mut peer).await,
             None => return,
@@ -118,6 +139,31 @@ async fn create_topic(broker: &Arc<Broker>, peer: &mut Peer, topic: &NewTopic) {
         tracing::debug!(topic = %topic.name, %error, "controller not reached");
         broker.env.clock.sleep_until(broker.env.clock.now() + RETRY_PAUSE).await;
     }
+}
+
+/// Tries for `request.timeout.ms` to reach the controller. A request that may have arrived is not repeated.
+async fn pass_on(
+    broker: &Broker,
+    peer: &mut Peer,
+    request: Bytes,
+    client: &oneshot::Sender<Bytes>,
+) -> Option<Bytes> {
+    let clock = &broker.env.clock;
+    let deadline = clock.now() + broker.config.config.request_timeout;
+    while !client.is_closed() && clock.now() < deadline {
+        match peer.ask_bytes(broker, request.clone()).await {
+            Ok(answer) => return Some(answer),
+            Err(PeerError::Unreachable(error)) => {
+                tracing::debug!(%error, "controller not reached");
+                clock.sleep_until(clock.now() + RETRY_PAUSE).await;
+            }
+            Err(error) => {
+                tracing::debug!(%error, "no answer from the controller");
+                return None;
+            }
+        }
+    }
+    None
 }
 
 /// Tries until there is a block.

@@ -13,7 +13,9 @@ use crate::{
     env::Address,
     kafka::{
         coordinator::group::Caller,
-        protocol::message::{MessageError, RequestHead, decode_request, encode_response},
+        protocol::message::{
+            MessageError, RequestHead, decode_request, encode_response, pass_on_response,
+        },
     },
 };
 
@@ -24,6 +26,8 @@ pub(super) enum Close {
     Message(#[from] MessageError),
     #[error("API {key} in version {version} is not served")]
     NotServed { key: i16, version: i16 },
+    #[error("the controller did not answer")]
+    NoController,
     /// With acks=0 there is no answer to put the error in.
     #[error("a record sent with acks=0 was not appended")]
     Unacknowledged,
@@ -85,6 +89,9 @@ pub(super) async fn handle(broker: &Arc<Broker>, peer: &Address, frame: Bytes) -
     }
     tracing::trace!(%peer, api = ?api.key, version, correlation = head.correlation_id, "request");
     let call = Call { head, peer, body };
+    if api.for_controller && broker.controller.is_none() {
+        return pass_on(broker, &call).await;
+    }
     match api.key {
         ApiKey::Produce => handlers::produce::handle(broker, &call).await,
         ApiKey::Fetch => handlers::fetch::handle(broker, &call).await,
@@ -100,6 +107,13 @@ pub(super) async fn handle(broker: &Arc<Broker>, peer: &Address, frame: Bytes) -
         ApiKey::ApiVersions => handlers::api_versions::handle(&call),
         ApiKey::CreateTopics => handlers::create_topics::handle(broker, &call).await,
         ApiKey::DeleteRecords => handlers::delete_records::handle(broker, &call),
+        ApiKey::DescribeConfigs => handlers::describe_configs::handle(broker, &call),
+        ApiKey::AlterConfigs => handlers::alter_configs::handle(broker, &call).await,
+        ApiKey::IncrementalAlterConfigs => {
+            handlers::incremental_alter_configs::handle(broker, &call).await
+        }
+        ApiKey::DeleteTopics => handlers::delete_topics::handle(broker, &call).await,
+        ApiKey::CreatePartitions => handlers::create_partitions::handle(broker, &call).await,
         ApiKey::InitProducerId => handlers::init_producer_id::handle(broker, &call),
         ApiKey::OffsetForLeaderEpoch => handlers::offset_for_leader_epoch::handle(broker, &call),
         ApiKey::DescribeLogDirs => handlers::describe_log_dirs::handle(broker, &call),
@@ -112,4 +126,15 @@ pub(super) async fn handle(broker: &Arc<Broker>, peer: &Address, frame: Bytes) -
         ApiKey::AllocateProducerIds => handlers::allocate_producer_ids::handle(broker, &call).await,
         _ => Err(Close::NotServed { key, version }),
     }
+}
+
+/// Has the controller answer.
+async fn pass_on(broker: &Arc<Broker>, call: &Call<'_>) -> Answer {
+    let answer = tokio::select! {
+        biased;
+        () = broker.ending.wait() => None,
+        answer = broker.link.pass_on(call.head.frame(&call.body)?.freeze()) => answer,
+    };
+    let answer = answer.ok_or(Close::NoController)?;
+    Ok(Some(pass_on_response(&answer, call.head.correlation_id)?))
 }

@@ -127,8 +127,7 @@ impl Groups {
     fn shard(&self, broker: &Broker, group: &str) -> Option<Arc<Shard>> {
         let image = broker.metadata.image();
         let count = i32::try_from(image.topic(OFFSETS_TOPIC)?.partitions.len()).ok()?;
-        let shards = self.shards.lock().expect("no panic while the shards are locked");
-        shards.get(&partition_of(group, count)).cloned()
+        self.lock().get(&partition_of(group, count)).cloned()
     }
 
     /// Puts a request to a group's coordinator and waits for its answer, however long that takes. `None`
@@ -158,8 +157,7 @@ impl Groups {
 
     /// Does not wait: what the coordinator writes is settled by the storage task.
     pub fn handle_deadline(&self, broker: &Arc<Broker>, index: i32) {
-        let shard =
-            self.shards.lock().expect("no panic while the shards are locked").get(&index).cloned();
+        let shard = self.lock().get(&index).cloned();
         if let Some(shard) = shard {
             let pending = shard.decide(broker, |state, now, effects| {
                 state.armed = None;
@@ -173,29 +171,53 @@ impl Groups {
         }
     }
 
-    /// Takes up the partitions of the offsets topic that this broker has come to lead. They are read in
-    /// full before anybody can ask, so no request meets a coordinator that is loading.
-    pub async fn metadata_changed(&self, broker: &Arc<Broker>) {
+    /// Takes up the partitions of the offsets topic that this broker has come to lead, gives up those that
+    /// are gone, and has offsets of deleted partitions forgotten. A partition is read in full before
+    /// anybody can ask, so no request meets a coordinator that is loading.
+    pub async fn metadata_changed(&self, broker: &Arc<Broker>, deleted: &[TopicPartition]) {
+        self.give_up_retired(broker);
+        if !deleted.is_empty() {
+            for shard in self.all() {
+                shard
+                    .turn(broker, |state, now, effects| {
+                        state.coordinator.handle_partitions_deleted(now, deleted, effects);
+                    })
+                    .await;
+            }
+        }
         let image = broker.metadata.image();
         let Some(topic) = image.topic(OFFSETS_TOPIC) else { return };
         for index in topic.partitions.keys() {
             let id = TopicPartition::new(OFFSETS_TOPIC, *index);
             let Some(partition) = broker.partitions.get(&id) else { continue };
-            let known = self
-                .shards
-                .lock()
-                .expect("no panic while the shards are locked")
-                .contains_key(index);
-            if !known {
+            if !self.lock().contains_key(index) {
                 let shard = Arc::new(Shard::load(self, broker, *index, partition));
-                self.shards
-                    .lock()
-                    .expect("no panic while the shards are locked")
-                    .insert(*index, Arc::clone(&shard));
+                self.lock().insert(*index, Arc::clone(&shard));
                 shard
                     .turn(broker, |state, now, effects| state.coordinator.loaded(now, effects))
                     .await;
             }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<i32, Arc<Shard>>> {
+        self.shards.lock().expect("no panic while the shards are locked")
+    }
+
+    fn all(&self) -> Vec<Arc<Shard>> {
+        self.lock().values().cloned().collect()
+    }
+
+    /// Whoever waits for one of these coordinators is sent to look for it again.
+    fn give_up_retired(&self, broker: &Arc<Broker>) {
+        for shard in self.all().into_iter().filter(|shard| shard.partition.is_retired()) {
+            self.lock().remove(&shard.index);
+            let mut state = shard.lock();
+            let fresh = GroupCoordinator::new(self.config.clone());
+            let coordinator = std::mem::replace(&mut state.coordinator, fresh);
+            let mut effects = Vec::new();
+            coordinator.resign(&mut effects);
+            shard.carry_out(broker, &mut state, effects);
         }
     }
 }

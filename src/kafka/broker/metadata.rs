@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use super::{partitions::Partition, startup, state::Broker};
+use super::{partitions::Partition, retirement, startup, state::Broker};
 use crate::{
     env::WallTime,
     kafka::{
         log::{AppendError, AppendOrigin, LogError, MinOneMessage},
-        metadata::{Image, MetadataRecord},
+        metadata::{Image, MetadataRecord, TopicImage},
         protocol::batch::{BatchBuilder, BatchOptions, Batches, Compression},
         types::{Offset, Timestamp},
     },
@@ -127,10 +127,30 @@ impl Broker {
 
     /// Brings image and partitions up to the end of the metadata log.
     pub async fn apply_metadata(self: &Arc<Self>) -> Result<(), LogError> {
+        let before = self.metadata.image();
         if self.metadata.replay()? {
+            retirement::retire_partitions(self).await?;
             startup::open_partitions(self).await?;
-            self.groups.metadata_changed(self).await;
+            self.apply_topic_configs(&before);
+            let deleted = self.metadata.image().deleted_since(&before);
+            self.groups.metadata_changed(self, &deleted).await;
         }
         Ok(())
+    }
+
+    /// Gives the logs of topics whose settings have changed since `before` the new ones.
+    fn apply_topic_configs(&self, before: &Image) {
+        let image = self.metadata.image();
+        let old = |topic: &TopicImage| before.topic_by_id(topic.id).map(|old| old.config.clone());
+        for topic in
+            image.topics().filter(|topic| old(topic).is_some_and(|old| old != topic.config))
+        {
+            let config = Arc::new(startup::topic_config(&self.config, topic));
+            for index in topic.partitions.keys() {
+                if let Some(partition) = self.partitions.find(topic.name.as_str(), *index) {
+                    partition.log().set_config(Arc::clone(&config));
+                }
+            }
+        }
     }
 }

@@ -17,7 +17,7 @@ use super::{
     observer::{Event, Observer},
     partitions::Partitions,
     producer_ids::ProducerIds,
-    startup,
+    retirement, startup,
     startup::DataDir,
     state::{Broker, Ending},
     storage,
@@ -134,6 +134,7 @@ impl Node {
             broker.partitions.insert(metadata_log);
             broker.write_initial_topics().await?;
         }
+        retirement::resume_removals(&broker);
         let address = broker.config.listen.clone();
         let listener = env.network.listen(address.clone()).await;
         let listener = listener.map_err(|source| NodeError::Listen { address, source })?;

@@ -10,6 +10,8 @@ use std::{
     time::Duration,
 };
 
+use uuid::Uuid;
+
 use super::{observer::Event, purgatory::Waiters, state::Broker, storage::Work, ticker::Due};
 use crate::kafka::{
     log::{
@@ -30,26 +32,43 @@ pub(super) const HIGH_WATERMARKS: &str = "replication-offset-checkpoint";
 /// One partition and its log.
 pub(super) struct Partition {
     pub id: TopicPartition,
+    pub topic_id: Uuid,
     pub leader_epoch: LeaderEpoch,
     pub waiters: Waiters,
     log: Mutex<Log>,
+    /// Its topic was deleted: whoever still holds it must find nothing in it.
+    retired: AtomicBool,
     /// A deadline for the log's next flush is in the ticker.
     flush_scheduled: AtomicBool,
 }
 
 impl Partition {
-    pub fn new(id: TopicPartition, leader_epoch: LeaderEpoch, log: Log) -> Self {
+    pub fn new(id: TopicPartition, topic_id: Uuid, leader_epoch: LeaderEpoch, log: Log) -> Self {
         Partition {
             id,
+            topic_id,
             leader_epoch,
             waiters: Waiters::default(),
             log: Mutex::new(log),
+            retired: AtomicBool::new(false),
             flush_scheduled: AtomicBool::new(false),
         }
     }
 
     pub fn log(&self) -> MutexGuard<'_, Log> {
         self.log.lock().expect("no panic while a log is locked")
+    }
+
+    pub fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Relaxed)
+    }
+
+    /// Ends the partition: no append comes after this, and whoever waits for one looks again.
+    pub fn retire(&self) {
+        let log = self.log();
+        self.retired.store(true, Ordering::Relaxed);
+        drop(log);
+        self.waiters.wake_all();
     }
 
     /// Appends one batch as the leader and makes it visible. Returns once it is as durable as the topic's
@@ -75,8 +94,13 @@ impl Partition {
         let now = broker.env.clock.wall_time();
         let mut log = self.log();
         // The log has been closed, or is about to be: what came later would not be synced.
-        if broker.ending.is_stopping() {
-            let (path, source) = (self.id.to_string(), io::Error::other("the broker is stopping"));
+        let closed = match (broker.ending.is_stopping(), self.is_retired()) {
+            (true, _) => Some("the broker is stopping"),
+            (_, true) => Some("its topic is deleted"),
+            _ => None,
+        };
+        if let Some(reason) = closed {
+            let (path, source) = (self.id.to_string(), io::Error::other(reason));
             return Err(LogError::Io { action: "append to", path, source }.into());
         }
         let appended = log.append_as_leader(records, origin, self.leader_epoch, now);
@@ -163,6 +187,8 @@ impl Partition {
         let done = self.log().flush_done(pending, result, broker.env.clock.now());
         match &done {
             Ok(()) => broker.observe(Event::Flushed { partition: self.id.clone(), upto }),
+            // Its directory may have gone with its topic meanwhile.
+            Err(_) if self.is_retired() => {}
             Err(error) => broker.fail(error),
         }
         done
@@ -192,6 +218,16 @@ impl Partitions {
         let id = &partition.id;
         let (topic, index) = (id.topic.clone(), id.partition);
         self.lock().entry(topic).or_default().insert(index, partition);
+    }
+
+    pub fn remove(&self, partition: &TopicPartition) {
+        let mut by_topic = self.lock();
+        if let Some(partitions) = by_topic.get_mut(&partition.topic) {
+            partitions.remove(&partition.partition);
+            if partitions.is_empty() {
+                by_topic.remove(&partition.topic);
+            }
+        }
     }
 
     pub fn all(&self) -> Vec<Arc<Partition>> {

@@ -17,6 +17,9 @@ use crate::{
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum PeerError {
+    /// Nothing was sent.
+    #[error("no connection: {0}")]
+    Unreachable(io::Error),
     #[error(transparent)]
     Io(#[from] io::Error),
     #[error(transparent)]
@@ -51,6 +54,12 @@ impl Peer {
         self.correlation = self.correlation.wrapping_add(1);
         let client_id = format!("broker-{}", broker.id());
         let frame = encode_request(self.correlation, &client_id, version, request)?.freeze();
+        let answer = self.ask_bytes(broker, frame).await?;
+        Ok(decode_response(answer, self.correlation, version)?)
+    }
+
+    /// The same with a whole request, and the answer as it comes.
+    pub async fn ask_bytes(&mut self, broker: &Broker, frame: Bytes) -> Result<Bytes, PeerError> {
         let clock = &broker.env.clock;
         let deadline = clock.now() + broker.config.config.request_timeout;
         let answer = tokio::select! {
@@ -61,12 +70,13 @@ impl Peer {
         if answer.is_err() {
             self.connection = None;
         }
-        Ok(decode_response(answer?, self.correlation, version)?)
+        answer
     }
 
     async fn exchange(&mut self, broker: &Broker, frame: Bytes) -> Result<Bytes, PeerError> {
         if self.connection.is_none() {
-            let stream = broker.env.network.connect(self.address.clone()).await?;
+            let connected = broker.env.network.connect(self.address.clone()).await;
+            let stream = connected.map_err(PeerError::Unreachable)?;
             let reader = FrameReader::new(broker.config.config.socket_request_max_bytes);
             self.connection = Some((stream, reader));
         }

@@ -6,6 +6,7 @@ use super::{
     node::NodeConfig,
     observer::Event,
     partitions::{LOG_STARTS, Partition, RECOVERY_POINTS},
+    retirement,
     state::Broker,
 };
 use crate::{
@@ -16,7 +17,7 @@ use crate::{
             CheckpointError, Log, LogError, OpenOptions, Recovery, Shutdown, load_offsets,
             store_partition_metadata,
         },
-        metadata::{METADATA_TOPIC, PartitionImage, TopicImage},
+        metadata::{METADATA_TOPIC, METADATA_TOPIC_ID, PartitionImage, TopicImage},
         types::{LeaderEpoch, Offset, TopicPartition},
     },
 };
@@ -91,7 +92,7 @@ pub(super) fn open_metadata_log(
     let (mut log, _) = Log::open(Arc::clone(&env.disk), &id.to_string(), topic, &options)?;
     log.set_high_watermark(log.end_offset());
     // The controller never changes, so its epoch does not either.
-    Ok(Partition::new(id, LeaderEpoch(0), log))
+    Ok(Partition::new(id, METADATA_TOPIC_ID, LeaderEpoch(0), log))
 }
 
 /// Opens the logs of all partitions that this broker leads and has not opened yet.
@@ -116,8 +117,13 @@ async fn open_partition(
 ) -> Result<(), LogError> {
     let (env, config) = (&broker.env, &broker.config);
     let dir = id.to_string();
+    retirement::set_stray_aside(broker, &id, topic.id).await?;
     let is_new = env.disk.list(&dir).is_err();
-    let options = broker.data_dir.options(env, config, &id);
+    let mut options = broker.data_dir.options(env, config, &id);
+    if is_new {
+        // What the checkpoints say is of a topic that had the same name.
+        (options.recovery_point, options.log_start) = Default::default();
+    }
     let topic_config = Arc::new(topic_config(config, topic));
     let (mut log, recovery) = Log::open(Arc::clone(&env.disk), &dir, topic_config, &options)?;
     // With one replica everything in the log is committed.
@@ -129,7 +135,7 @@ async fn open_partition(
     } else {
         observe_recovery(broker, &id, &log, &recovery);
     }
-    let partition = Partition::new(id, image.leader_epoch, log);
+    let partition = Partition::new(id, topic.id, image.leader_epoch, log);
     broker.partitions.insert(Arc::new(partition));
     Ok(())
 }

@@ -5,6 +5,7 @@
 //! marked [`Support::NotModelled`], so that nobody sets it believing that it works.
 
 mod settings;
+mod synonyms;
 mod table;
 mod views;
 
@@ -12,6 +13,7 @@ mod views;
 mod tests;
 
 pub use settings::{ConfigError, Settings};
+pub use synonyms::{ConfigSource, DescribedSetting, describe_broker, describe_topic};
 pub use table::{Kind, Row, Side, Support, find, rows};
 pub use views::{
     Acks, AssignorKind, BrokerConfig, CleanupPolicy, ConsumerConfig, OffsetReset, ProducerConfig,

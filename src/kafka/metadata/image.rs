@@ -49,6 +49,16 @@ impl Image {
         self.topic(partition.topic.as_str())?.partitions.get(&partition.partition)
     }
 
+    /// Partitions of topics that an earlier image has and this one has not.
+    pub fn deleted_since(&self, earlier: &Image) -> Vec<TopicPartition> {
+        let deleted = earlier.topics().filter(|topic| !self.names.contains_key(&topic.id));
+        let partitions = deleted.flat_map(|topic| {
+            let id = |partition: &i32| TopicPartition::new(topic.name.clone(), *partition);
+            topic.partitions.keys().map(id)
+        });
+        partitions.collect()
+    }
+
     /// The first producer id that no block has given out.
     pub fn next_producer_id(&self) -> ProducerId {
         self.next_producer_id
@@ -69,6 +79,11 @@ impl Image {
                 if let Some(topic) = name.and_then(|name| self.topics.get_mut(&name)) {
                     let image = PartitionImage { replicas, leader, leader_epoch };
                     Arc::make_mut(topic).partitions.insert(partition, image);
+                }
+            }
+            MetadataRecord::RemoveTopic { id } => {
+                if let Some(name) = self.names.remove(&id) {
+                    self.topics.remove(&name);
                 }
             }
             MetadataRecord::TopicConfig { topic, name, value } => {
@@ -112,5 +127,34 @@ mod tests {
         assert_eq!(image.partition(&orders).unwrap().leader, BrokerId(2));
         assert_eq!(before.partition(&orders), None);
         assert_eq!(image.topic_by_id(id).unwrap().name.as_str(), "orders");
+    }
+
+    #[test]
+    fn a_removed_topic_leaves_nothing_to_one_of_the_same_name() {
+        let (old, new) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let topic = |id| MetadataRecord::Topic { name: "orders".into(), id };
+        let mut image = Image::default();
+        image.apply(topic(old));
+        let (name, value) = ("retention.ms".to_owned(), Some("5".to_owned()));
+        image.apply(MetadataRecord::TopicConfig { topic: "orders".into(), name, value });
+        let partition = |topic_id| MetadataRecord::Partition {
+            topic_id,
+            partition: 3,
+            replicas: vec![BrokerId(2)],
+            leader: BrokerId(2),
+            leader_epoch: LeaderEpoch(0),
+        };
+        image.apply(partition(old));
+        let before = image.clone();
+        image.apply(MetadataRecord::RemoveTopic { id: old });
+        assert_eq!(image.deleted_since(&before), [TopicPartition::new("orders", 3)]);
+        assert!(image.topic("orders").is_none() && image.topic_by_id(old).is_none());
+        image.apply(topic(new));
+        image.apply(partition(new));
+        assert!(image.topic("orders").unwrap().config.is_empty());
+        assert_eq!(image.deleted_since(&before), [TopicPartition::new("orders", 3)]);
+        // It is gone already, and its name belongs to another.
+        image.apply(MetadataRecord::RemoveTopic { id: old });
+        assert_eq!(image.topic("orders").unwrap().id, new);
     }
 }

@@ -10,3 +10,5 @@ pub use record::{MetadataRecord, RecordError};
 
 /// The log that holds it: Kafka's name.
 pub const METADATA_TOPIC: &str = "__cluster_metadata";
+/// Kafka's id for it.
+pub const METADATA_TOPIC_ID: uuid::Uuid = uuid::Uuid::from_u128(1);

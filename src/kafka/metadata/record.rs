@@ -14,6 +14,7 @@ const FRAME_VERSION: u32 = 1;
 const TOPIC: u32 = 2;
 const PARTITION: u32 = 3;
 const CONFIG: u32 = 4;
+const REMOVE_TOPIC: u32 = 9;
 const PRODUCER_IDS: u32 = 15;
 /// `ConfigResource.Type.TOPIC`.
 const TOPIC_RESOURCE: i8 = 2;
@@ -31,6 +32,10 @@ pub enum MetadataRecord {
         replicas: Vec<BrokerId>,
         leader: BrokerId,
         leader_epoch: LeaderEpoch,
+    },
+    /// The topic goes, with its partitions and settings.
+    RemoveTopic {
+        id: Uuid,
     },
     /// A topic's setting; `None` takes it back to the default.
     TopicConfig {
@@ -82,6 +87,7 @@ impl MetadataRecord {
                 out.put_i32(leader_epoch.0);
                 out.put_i32(0);
             }
+            MetadataRecord::RemoveTopic { id } => out.put_slice(id.as_bytes()),
             MetadataRecord::TopicConfig { topic, name, value } => {
                 out.put_i8(TOPIC_RESOURCE);
                 put_text(&mut out, topic.as_str());
@@ -105,6 +111,7 @@ impl MetadataRecord {
         match self {
             MetadataRecord::Topic { .. } => TOPIC,
             MetadataRecord::Partition { .. } => PARTITION,
+            MetadataRecord::RemoveTopic { .. } => REMOVE_TOPIC,
             MetadataRecord::TopicConfig { .. } => CONFIG,
             MetadataRecord::ProducerIds { .. } => PRODUCER_IDS,
         }
@@ -122,6 +129,7 @@ impl MetadataRecord {
                 MetadataRecord::Topic { name: take_text(input)?.into(), id: take_id(input)? }
             }
             (PARTITION, 0) => take_partition(input)?,
+            (REMOVE_TOPIC, 0) => MetadataRecord::RemoveTopic { id: take_id(input)? },
             (CONFIG, 0) => {
                 take(input, Buf::try_get_i8)?;
                 let (topic, name) = (take_text(input)?.into(), take_text(input)?);
@@ -246,6 +254,7 @@ mod tests {
                     leader_epoch: LeaderEpoch(epoch),
                 }
             ),
+            any::<u128>().prop_map(|id| MetadataRecord::RemoveTopic { id: Uuid::from_u128(id) }),
             ("[a-z]{1,9}", "[a-z.]{1,200}", any::<Option<String>>()).prop_map(
                 |(topic, name, value)| MetadataRecord::TopicConfig {
                     topic: topic.into(),

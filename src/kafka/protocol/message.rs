@@ -51,6 +51,43 @@ impl RequestHead {
         }
         Ok(head)
     }
+
+    /// The whole request again, with its length, ready to be sent on to somebody else.
+    pub fn frame(&self, body: &[u8]) -> Result<BytesMut, MessageError> {
+        let client_id = self.client_id.as_deref();
+        let mut frame = BytesMut::with_capacity(64 + body.len());
+        frame.put_i32(0);
+        let header_version = ApiKey::try_from(self.api_key)
+            .map_or(1, |key| key.request_header_version(self.version));
+        put_head(
+            &mut frame,
+            (self.api_key, self.version, header_version),
+            self.correlation_id,
+            client_id,
+        )?;
+        frame.put_slice(body);
+        finish(frame)
+    }
+}
+
+fn put_head(
+    frame: &mut BytesMut,
+    (api_key, version, header_version): (i16, i16, i16),
+    correlation_id: i32,
+    client_id: Option<&str>,
+) -> Result<(), MessageError> {
+    frame.put_i16(api_key);
+    frame.put_i16(version);
+    frame.put_i32(correlation_id);
+    if header_version >= 1 {
+        let length = client_id.map_or(Ok(-1), |id| i16::try_from(id.len()));
+        frame.put_i16(length.map_err(|error| unreadable("client id", error))?);
+        frame.put_slice(client_id.unwrap_or_default().as_bytes());
+    }
+    if header_version >= 2 {
+        frame.put_u8(0);
+    }
+    Ok(())
 }
 
 fn unreadable(what: &'static str, reason: impl ToString) -> MessageError {
@@ -100,17 +137,8 @@ pub fn encode_request<R: Request>(
 ) -> Result<BytesMut, MessageError> {
     let mut frame = BytesMut::with_capacity(256);
     frame.put_i32(0);
-    frame.put_i16(R::KEY);
-    frame.put_i16(version);
-    frame.put_i32(correlation_id);
-    let header_version = R::header_version(version);
-    if header_version >= 1 {
-        frame.put_i16(i16::try_from(client_id.len()).map_err(|e| unreadable("client id", e))?);
-        frame.put_slice(client_id.as_bytes());
-    }
-    if header_version >= 2 {
-        frame.put_u8(0);
-    }
+    let head = (R::KEY, version, R::header_version(version));
+    put_head(&mut frame, head, correlation_id, Some(client_id))?;
     body.encode(&mut frame, version).map_err(|error| unreadable("request", error))?;
     finish(frame)
 }
@@ -128,6 +156,16 @@ pub fn encode_response<M: Encodable + HeaderVersion>(
         frame.put_u8(0);
     }
     body.encode(&mut frame, version).map_err(|error| unreadable("response", error))?;
+    finish(frame)
+}
+
+/// Another broker's answer, with its length and for the correlation id that the client knows.
+pub fn pass_on_response(answer: &[u8], correlation_id: i32) -> Result<BytesMut, MessageError> {
+    let rest = answer.get(4..).ok_or_else(|| unreadable("response", "it is too short"))?;
+    let mut frame = BytesMut::with_capacity(8 + rest.len());
+    frame.put_i32(0);
+    frame.put_i32(correlation_id);
+    frame.put_slice(rest);
     finish(frame)
 }
 

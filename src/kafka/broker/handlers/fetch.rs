@@ -158,8 +158,9 @@ async fn read_or_wait(
 /// Whether a partition shows more than at the last look.
 fn has_moved(wanted: &[Wanted], seen: &Round) -> bool {
     wanted.iter().zip(&seen.partitions).any(|(wanted, (_, seen))| {
-        let shown = wanted.found.as_ref().map(|partition| partition.log().high_watermark());
-        shown.is_ok_and(|watermark| watermark.0 != seen.high_watermark)
+        wanted.found.as_ref().is_ok_and(|partition| {
+            partition.is_retired() || partition.log().high_watermark().0 != seen.high_watermark
+        })
     })
 }
 
@@ -172,6 +173,10 @@ fn read(wanted: &[Wanted], max_bytes: usize) -> Round {
         let min_one = if round.bytes == 0 { MinOneMessage::Yes } else { MinOneMessage::No };
         let data = PartitionData::default().with_partition_index(ask.partition);
         let data = match found {
+            // Its topic was deleted while the request waited.
+            Ok(partition) if partition.is_retired() => {
+                failure(data, ResponseError::UnknownTopicOrPartition)
+            }
             Ok(partition) => read_partition(partition, ask, limit, min_one, data),
             Err(code) => failure(data, *code),
         };

@@ -1,17 +1,23 @@
 //! One file per API: what it reads, what it decides, what it answers, and in which versions.
 
 pub(super) mod allocate_producer_ids;
+pub(super) mod alter_configs;
 pub(super) mod api_versions;
 pub(super) mod codes;
+pub(super) mod config_resources;
+pub(super) mod create_partitions;
 pub(super) mod create_topics;
 pub(super) mod delete_records;
+pub(super) mod delete_topics;
 pub(super) mod describe_cluster;
+pub(super) mod describe_configs;
 pub(super) mod describe_log_dirs;
 pub(super) mod describe_producers;
 pub(super) mod describe_topic_partitions;
 pub(super) mod fetch;
 pub(super) mod find_coordinator;
 pub(super) mod heartbeat;
+pub(super) mod incremental_alter_configs;
 pub(super) mod init_producer_id;
 pub(super) mod join_group;
 pub(super) mod leave_group;

@@ -5,10 +5,12 @@
 use kafka_protocol::{messages::ApiKey, protocol::VersionRange};
 
 use super::{
-    allocate_producer_ids, api_versions, create_topics, delete_records, describe_cluster,
-    describe_log_dirs, describe_producers, describe_topic_partitions, fetch, find_coordinator,
-    heartbeat, init_producer_id, join_group, leave_group, list_config_resources, list_offsets,
-    metadata, offset_commit, offset_fetch, offset_for_leader_epoch, produce, sync_group,
+    allocate_producer_ids, alter_configs, api_versions, create_partitions, create_topics,
+    delete_records, delete_topics, describe_cluster, describe_configs, describe_log_dirs,
+    describe_producers, describe_topic_partitions, fetch, find_coordinator, heartbeat,
+    incremental_alter_configs, init_producer_id, join_group, leave_group, list_config_resources,
+    list_offsets, metadata, offset_commit, offset_fetch, offset_for_leader_epoch, produce,
+    sync_group,
 };
 
 /// One served API.
@@ -21,10 +23,16 @@ pub(in crate::kafka::broker) struct Api {
     /// though it reads 3 and up, because librdkafka up to 2.10 sends batches uncompressed to a broker
     /// that offers no Produce below 3.
     pub advertised_min: i16,
+    /// Only the controller decides: another broker sends the request on to it.
+    pub for_controller: bool,
 }
 
 const fn api(key: ApiKey, served: VersionRange) -> Api {
-    Api { key, served, advertised_min: served.min }
+    Api { key, served, advertised_min: served.min, for_controller: false }
+}
+
+const fn for_controller(api: Api) -> Api {
+    Api { for_controller: true, ..api }
 }
 
 /// By key, ascending.
@@ -41,11 +49,16 @@ pub(in crate::kafka::broker) const SERVED: &[Api] = &[
     api(ApiKey::LeaveGroup, leave_group::VERSIONS),
     api(ApiKey::SyncGroup, sync_group::VERSIONS),
     api(ApiKey::ApiVersions, api_versions::VERSIONS),
-    api(ApiKey::CreateTopics, create_topics::VERSIONS),
+    for_controller(api(ApiKey::CreateTopics, create_topics::VERSIONS)),
+    for_controller(api(ApiKey::DeleteTopics, delete_topics::VERSIONS)),
     api(ApiKey::DeleteRecords, delete_records::VERSIONS),
     api(ApiKey::InitProducerId, init_producer_id::VERSIONS),
     api(ApiKey::OffsetForLeaderEpoch, offset_for_leader_epoch::VERSIONS),
+    api(ApiKey::DescribeConfigs, describe_configs::VERSIONS),
+    for_controller(api(ApiKey::AlterConfigs, alter_configs::VERSIONS)),
     api(ApiKey::DescribeLogDirs, describe_log_dirs::VERSIONS),
+    for_controller(api(ApiKey::CreatePartitions, create_partitions::VERSIONS)),
+    for_controller(api(ApiKey::IncrementalAlterConfigs, incremental_alter_configs::VERSIONS)),
     api(ApiKey::DescribeCluster, describe_cluster::VERSIONS),
     api(ApiKey::DescribeProducers, describe_producers::VERSIONS),
     api(ApiKey::AllocateProducerIds, allocate_producer_ids::VERSIONS),

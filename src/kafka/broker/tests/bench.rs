@@ -57,12 +57,31 @@ pub(super) fn start_broker(world: &World, lifetime: Duration) {
 }
 
 pub(super) fn start_changed(world: &World, lifetime: Duration, change: Change) {
-    world.start("b1", move |env| {
+    let mut config = node();
+    change(&mut config);
+    start_node(world, "b1", lifetime, config);
+}
+
+/// For [`start_changed`]: a cluster of `b1` and `b2`.
+pub(super) fn two_brokers(node: &mut NodeConfig) {
+    let advertised = Address::new("b2", PORT);
+    node.brokers.push(BrokerEndpoint { id: BrokerId(2), advertised, rack: None });
+}
+
+/// The other of [`two_brokers`], which is not the controller.
+pub(super) fn start_second(world: &World, lifetime: Duration) {
+    world.add_machine("b2", MachineOptions::default());
+    let mut config = node();
+    two_brokers(&mut config);
+    (config.broker_id, config.listen) = (BrokerId(2), Address::new("b2", PORT));
+    start_node(world, "b2", lifetime, config);
+}
+
+fn start_node(world: &World, machine: &str, lifetime: Duration, config: NodeConfig) {
+    world.start(machine, move |env| {
         Box::pin(async move {
             let clock = Arc::clone(&env.clock);
             let end = clock.now() + lifetime;
-            let mut config = node();
-            change(&mut config);
             let node = Node::start(env, config, Arc::new(Deaf)).await.unwrap();
             node.run(clock.sleep_until(end)).await.unwrap();
         })
@@ -117,9 +136,13 @@ pub(super) struct Wire {
 
 impl Wire {
     pub(super) async fn open(env: &Env) -> Self {
+        Self::open_to(env, "b1").await
+    }
+
+    pub(super) async fn open_to(env: &Env, machine: &str) -> Self {
         loop {
             // Until the broker listens.
-            if let Ok(stream) = env.network.connect(Address::new("b1", PORT)).await {
+            if let Ok(stream) = env.network.connect(Address::new(machine, PORT)).await {
                 return Wire { stream, reader: FrameReader::new(1 << 24), correlation: 0 };
             }
             pause(env, Duration::from_millis(10)).await;

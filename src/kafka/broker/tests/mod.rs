@@ -1,9 +1,11 @@
 //! The broker through the wire, in the simulated world.
 
 mod bench;
+mod configs;
 mod descriptions;
 mod requests;
 mod stopping;
 mod storage;
+mod topics;
 mod versions;
 mod wire;

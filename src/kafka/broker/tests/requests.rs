@@ -175,14 +175,19 @@ fn asking_for_a_topic_makes_it_unless_its_name_is_illegal() {
     });
 }
 
+/// Waits until there is a coordinator for group `g`.
+pub(super) async fn find_coordinator(wire: &mut Wire, env: &Env) {
+    let find = FindCoordinatorRequest::default().with_key(StrBytes::from_static_str("g"));
+    while wire.ask(3, &find).await.error_code != 0 {
+        pause(env, Duration::from_millis(100)).await;
+    }
+}
+
 #[test]
 fn an_unknown_group_has_committed_nothing_which_is_no_error() {
     beside_a_broker(LONG, |_, env| async move {
         let mut wire = Wire::open(&env).await;
-        let find = FindCoordinatorRequest::default().with_key(StrBytes::from_static_str("g"));
-        while wire.ask(3, &find).await.error_code != 0 {
-            pause(&env, Duration::from_millis(100)).await;
-        }
+        find_coordinator(&mut wire, &env).await;
         let asked = OffsetFetchRequestTopic::default()
             .with_name(topic("t"))
             .with_partition_indexes(vec![0, 1]);

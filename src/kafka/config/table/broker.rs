@@ -86,7 +86,7 @@ pub(super) const ROWS: &[Row] = &[
         "1",
         "Replicas of topics created without saying how many.",
     ),
-    other(SIDE, "delete.topic.enable", Kind::Boolean, "true", "Whether topics can be deleted."),
+    modelled(SIDE, "delete.topic.enable", Kind::Boolean, "true", "Whether topics can be deleted."),
     modelled(
         SIDE,
         "fetch.max.bytes",

@@ -8,9 +8,12 @@ use super::topic::TopicConfig;
 /// `server.properties`, as far as the broker models it.
 #[derive(Clone, PartialEq, Debug)]
 pub struct BrokerConfig {
+    /// As given, to be described.
+    pub settings: Settings,
     pub num_partitions: i32,
     pub default_replication_factor: i16,
     pub auto_create_topics: bool,
+    pub delete_topics: bool,
     pub offsets_topic_partitions: i32,
     pub offsets_topic_replication_factor: i16,
     pub offsets_topic_segment_bytes: u32,
@@ -71,9 +74,11 @@ impl BrokerConfig {
             }]);
         }
         Ok(BrokerConfig {
+            settings: settings.clone(),
             num_partitions: int("num.partitions") as i32,
             default_replication_factor: int("default.replication.factor") as i16,
             auto_create_topics: settings.boolean("auto.create.topics.enable"),
+            delete_topics: settings.boolean("delete.topic.enable"),
             offsets_topic_partitions: int("offsets.topic.num.partitions") as i32,
             offsets_topic_replication_factor: int("offsets.topic.replication.factor") as i16,
             offsets_topic_segment_bytes: int("offsets.topic.segment.bytes") as u32,

@@ -1,0 +1,63 @@
+//! AlterConfigs, 0 to 2: all settings of a topic at once. Which setting is not named goes back to its default.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use kafka_protocol::{
+    messages::{
+        AlterConfigsRequest, AlterConfigsResponse, alter_configs_request::AlterConfigsResource,
+        alter_configs_response::AlterConfigsResourceResponse,
+    },
+    protocol::{StrBytes, VersionRange},
+};
+
+use super::config_resources::{Resource, alter, duplicates, is_repeated, repeated};
+use crate::kafka::{
+    broker::{
+        controller::{Commitment, Refusal},
+        controller_configs::ConfigChange,
+        dispatch::{Answer, Call},
+        state::Broker,
+    },
+    protocol::ResponseError,
+};
+
+pub(in crate::kafka::broker) const VERSIONS: VersionRange = VersionRange { min: 0, max: 2 };
+
+pub(in crate::kafka::broker) async fn handle(broker: &Arc<Broker>, call: &Call<'_>) -> Answer {
+    let request: AlterConfigsRequest = call.request()?;
+    let commitment =
+        if request.validate_only { Commitment::ValidateOnly } else { Commitment::Commit };
+    let named =
+        |asked: &AlterConfigsResource| Resource::new(asked.resource_type, &asked.resource_name);
+    let resources: Vec<_> = request.resources.iter().map(named).collect();
+    let mut response = AlterConfigsResponse::default();
+    for (asked, resource) in request.resources.iter().zip(&resources) {
+        let altered = match change(asked) {
+            _ if is_repeated(resource, &resources) => Err(repeated()),
+            Err(refusal) => Err(refusal),
+            Ok(change) => alter(broker, resource, &change, commitment).await,
+        };
+        let answered = AlterConfigsResourceResponse::default()
+            .with_resource_type(asked.resource_type)
+            .with_resource_name(asked.resource_name.clone());
+        response.responses.push(match altered {
+            Ok(()) => answered.with_error_message(None),
+            Err((code, message)) => answered
+                .with_error_code(code.code())
+                .with_error_message(Some(StrBytes::from_string(message))),
+        });
+    }
+    call.answer(&response)
+}
+
+fn change(asked: &AlterConfigsResource) -> Result<ConfigChange, Refusal> {
+    duplicates(asked.configs.iter().map(|config| &config.name))?;
+    let given = asked.configs.iter().map(|config| match &config.value {
+        Some(value) => Ok((config.name.to_string(), value.to_string())),
+        None => {
+            let message = format!("Null value not supported for : {}", config.name);
+            Err((ResponseError::InvalidRequest, message))
+        }
+    });
+    Ok(ConfigChange::Replace(given.collect::<Result<BTreeMap<_, _>, _>>()?))
+}
