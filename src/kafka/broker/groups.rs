@@ -13,6 +13,9 @@ use std::{
     },
 };
 
+use kafka_protocol::messages::{
+    describe_groups_response::DescribedGroup, list_groups_response::ListedGroup,
+};
 use rand_chacha::ChaCha8Rng;
 use tokio::sync::oneshot;
 
@@ -98,9 +101,8 @@ impl Groups {
     /// The broker that coordinates a group; `None` while the offsets topic is not there.
     pub fn coordinator_of(&self, broker: &Broker, group: &str) -> Option<BrokerId> {
         let image = broker.metadata.image();
-        let topic = image.topic(OFFSETS_TOPIC)?;
-        let count = i32::try_from(topic.partitions.len()).ok()?;
-        Some(topic.partitions.get(&partition_of(group, count))?.leader)
+        let index = self.index_of(broker, group)?;
+        Some(image.topic(OFFSETS_TOPIC)?.partitions.get(&index)?.leader)
     }
 
     /// Has the controller make the offsets topic.
@@ -124,10 +126,25 @@ impl Groups {
         draw_topic_id(&mut *self.member_ids.lock().expect("no panic while it is locked"))
     }
 
-    fn shard(&self, broker: &Broker, group: &str) -> Option<Arc<Shard>> {
+    /// The partition of the offsets topic that a group belongs to, whoever leads it.
+    pub fn index_of(&self, broker: &Broker, group: &str) -> Option<i32> {
         let image = broker.metadata.image();
         let count = i32::try_from(image.topic(OFFSETS_TOPIC)?.partitions.len()).ok()?;
-        self.lock().get(&partition_of(group, count)).cloned()
+        Some(partition_of(group, count))
+    }
+
+    fn shard(&self, broker: &Broker, group: &str) -> Option<Arc<Shard>> {
+        self.lock().get(&self.index_of(broker, group)?).cloned()
+    }
+
+    /// All groups that this broker coordinates.
+    pub fn list(&self) -> Vec<ListedGroup> {
+        self.all().iter().flat_map(|shard| shard.lock().coordinator.list()).collect()
+    }
+
+    /// A group as it is now; `None` if this broker does not coordinate it.
+    pub fn describe(&self, broker: &Broker, group: &str) -> Option<DescribedGroup> {
+        Some(self.shard(broker, group)?.lock().coordinator.describe(group))
     }
 
     /// Puts a request to a group's coordinator and waits for its answer, however long that takes. `None`

@@ -6,11 +6,11 @@ use kafka_protocol::{messages::ApiKey, protocol::VersionRange};
 
 use super::{
     allocate_producer_ids, alter_configs, api_versions, create_partitions, create_topics,
-    delete_records, delete_topics, describe_cluster, describe_configs, describe_log_dirs,
-    describe_producers, describe_topic_partitions, fetch, find_coordinator, heartbeat,
-    incremental_alter_configs, init_producer_id, join_group, leave_group, list_config_resources,
-    list_offsets, metadata, offset_commit, offset_fetch, offset_for_leader_epoch, produce,
-    sync_group,
+    delete_groups, delete_records, delete_topics, describe_cluster, describe_configs,
+    describe_groups, describe_log_dirs, describe_producers, describe_topic_partitions, fetch,
+    find_coordinator, heartbeat, incremental_alter_configs, init_producer_id, join_group,
+    leave_group, list_config_resources, list_groups, list_offsets, metadata, offset_commit,
+    offset_delete, offset_fetch, offset_for_leader_epoch, produce, sync_group,
 };
 
 /// One served API.
@@ -48,6 +48,8 @@ pub(in crate::kafka::broker) const SERVED: &[Api] = &[
     api(ApiKey::Heartbeat, heartbeat::VERSIONS),
     api(ApiKey::LeaveGroup, leave_group::VERSIONS),
     api(ApiKey::SyncGroup, sync_group::VERSIONS),
+    api(ApiKey::DescribeGroups, describe_groups::VERSIONS),
+    api(ApiKey::ListGroups, list_groups::VERSIONS),
     api(ApiKey::ApiVersions, api_versions::VERSIONS),
     for_controller(api(ApiKey::CreateTopics, create_topics::VERSIONS)),
     for_controller(api(ApiKey::DeleteTopics, delete_topics::VERSIONS)),
@@ -58,7 +60,9 @@ pub(in crate::kafka::broker) const SERVED: &[Api] = &[
     for_controller(api(ApiKey::AlterConfigs, alter_configs::VERSIONS)),
     api(ApiKey::DescribeLogDirs, describe_log_dirs::VERSIONS),
     for_controller(api(ApiKey::CreatePartitions, create_partitions::VERSIONS)),
+    api(ApiKey::DeleteGroups, delete_groups::VERSIONS),
     for_controller(api(ApiKey::IncrementalAlterConfigs, incremental_alter_configs::VERSIONS)),
+    api(ApiKey::OffsetDelete, offset_delete::VERSIONS),
     api(ApiKey::DescribeCluster, describe_cluster::VERSIONS),
     api(ApiKey::DescribeProducers, describe_producers::VERSIONS),
     api(ApiKey::AllocateProducerIds, allocate_producer_ids::VERSIONS),

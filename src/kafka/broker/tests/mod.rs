@@ -3,6 +3,7 @@
 mod bench;
 mod configs;
 mod descriptions;
+mod groups;
 mod requests;
 mod stopping;
 mod storage;
