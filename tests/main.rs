@@ -9,4 +9,5 @@ mod determinism;
 mod hostile;
 mod log_crashes;
 mod scenarios;
+mod serve;
 mod tidy;

@@ -123,9 +123,9 @@ pub(super) struct Serve {
     #[arg(long, value_name = "HOST[:PORT]")]
     pub advertise: Option<Advertise>,
 
-    /// Brokers in this process
-    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u16).range(1..=100))]
-    pub brokers: u16,
+    /// Brokers in this process [default: as many as the data directory holds, or 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub brokers: Option<u16>,
 
     /// A setting of all brokers, by Kafka's name: log.flush.interval.messages=1
     #[arg(long = "set", value_name = "NAME=VALUE")]

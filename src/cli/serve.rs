@@ -7,6 +7,7 @@
 mod address;
 mod announce;
 mod cluster;
+mod directory;
 mod settings;
 
 use anyhow::{Context, bail};

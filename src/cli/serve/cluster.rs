@@ -12,12 +12,15 @@ use tokio::{
     sync::watch,
 };
 
-use super::announce::{Format, Said, say};
+use super::{
+    announce::{Format, Said, say},
+    directory,
+};
 use crate::{
     cli::{args::Serve, exit::Exit, streams::Streams},
     env::{Address, Env, real},
     kafka::{
-        broker::{BrokerEndpoint, Event, Node, NodeConfig, Observer},
+        broker::{BrokerEndpoint, Event, Node, NodeConfig, Observer, cluster_of, new_cluster_id},
         config::BrokerConfig,
         types::BrokerId,
     },
@@ -85,7 +88,7 @@ pub(super) async fn serve(
 /// Binds every broker's address and opens its directory.
 async fn take_seats(args: &Serve, data: &Path) -> anyhow::Result<Vec<Seat>> {
     let mut seats = Vec::new();
-    for index in 0..args.brokers {
+    for index in 0..directory::brokers(data, args.brokers)? {
         let id = BrokerId(i32::from(index) + 1);
         let beyond = || format!("there is no port for broker {id}: the last one is 65535");
         let listen = args.listen.of(index).with_context(beyond)?;
@@ -96,7 +99,7 @@ async fn take_seats(args: &Serve, data: &Path) -> anyhow::Result<Vec<Seat>> {
             Some(advertise) => advertise.of(index, &listen).with_context(beyond)?,
             None => listen.clone(),
         };
-        let data = data.join(format!("broker-{id}"));
+        let data = directory::of_broker(data, index + 1);
         let seed = real::draw_seed().context("failed to draw a random seed")?;
         let env = real::env(data.clone(), seed, Arc::new(crashed));
         let env = env.with_context(|| format!("failed to open {}", data.display()))?;
@@ -115,21 +118,37 @@ fn crashed(task: &'static str) {
 
 async fn start(seats: &[Seat], config: &BrokerConfig) -> anyhow::Result<Vec<Node>> {
     let brokers: Vec<_> = seats.iter().map(|seat| seat.endpoint.clone()).collect();
+    let cluster_id = cluster_id(seats)?;
     let mut nodes = Vec::new();
     for seat in seats {
         let id = seat.endpoint.id;
         let node = NodeConfig {
             broker_id: id,
-            cluster_id: "retrial".into(),
+            cluster_id: cluster_id.clone(),
             listen: seat.listen.clone(),
             brokers: brokers.clone(),
             topics: Vec::new(),
             config: config.clone(),
         };
         let node = Node::start(seat.env.clone(), node, Arc::new(Log(id))).await;
-        nodes.push(node.with_context(|| format!("failed to start broker {id}"))?);
+        let failed = || format!("failed to start broker {id} in {}", seat.data.display());
+        nodes.push(node.with_context(failed)?);
     }
     Ok(nodes)
+}
+
+/// The cluster the directories belong to, or a new one. Whether they all belong to it is the brokers' own
+/// question.
+fn cluster_id(seats: &[Seat]) -> anyhow::Result<String> {
+    for seat in seats {
+        let known = cluster_of(seat.env.disk.as_ref());
+        let known = known.with_context(|| format!("failed to open {}", seat.data.display()))?;
+        if let Some(known) = known {
+            return Ok(known);
+        }
+    }
+    let first = seats.first().expect("at least one broker is asked for");
+    Ok(new_cluster_id(&first.env.rng))
 }
 
 /// Tells the log what an operator may want to know.

@@ -15,14 +15,29 @@ use std::{
 
 use crate::env::{BoxFuture, Disk, File, OpenMode, Space};
 
+/// Held while a process uses the directory; Kafka locks a file of this name too. It is the world's own and
+/// no part of what a node lists.
+const LOCK: &str = ".lock";
+
 pub(super) struct RealDisk {
     root: PathBuf,
+    _lock: fs::File,
 }
 
 impl RealDisk {
+    /// Fails with `ResourceBusy` while another process, or another disk of this one, has the directory.
     pub fn new(root: PathBuf) -> io::Result<Self> {
         fs::create_dir_all(&root)?;
-        Ok(RealDisk { root: std::path::absolute(root)? })
+        let root = std::path::absolute(root)?;
+        let lock = fs::OpenOptions::new().create(true).append(true).open(root.join(LOCK))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(RealDisk { root, _lock: lock }),
+            Err(fs::TryLockError::WouldBlock) => {
+                let message = "it is in use: another process or broker holds its .lock";
+                Err(io::Error::new(ErrorKind::ResourceBusy, message))
+            }
+            Err(fs::TryLockError::Error(error)) => Err(error),
+        }
     }
 
     /// Below the data directory, or `InvalidInput` for a path that might lead out of it.
@@ -90,7 +105,7 @@ impl Disk for RealDisk {
         for entry in fs::read_dir(self.locate(path)?)? {
             let name = entry?.file_name().into_string();
             // A name that is not text was made by someone else.
-            names.extend(name);
+            names.extend(name.ok().filter(|name| !path.is_empty() || name != LOCK));
         }
         names.sort();
         Ok(names)

@@ -7,8 +7,8 @@ use rand::TryRng;
 use super::{clock, disk, network, tasks, tasks::OnPanic};
 use crate::env::{Env, Rng};
 
-/// The process's view of the real world. `data_dir` is created if missing; all of the disk lies below
-/// it. `seed` is where random streams begin: the caller draws it from the operating system.
+/// The process's view of the real world. `data_dir` is created if missing, and locked; all of the disk
+/// lies below it. `seed` is where random streams begin: the caller draws it from the operating system.
 ///
 /// A panic in a task that was spawned here is a bug after which nothing about the process can be
 /// trusted, so `on_panic` is to end it: it is called once per panic, with the task's name.

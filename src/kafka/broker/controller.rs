@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use tokio::sync::{Mutex, MutexGuard};
 use uuid::Uuid;
 
-use super::{controller_configs::check_new, node::draw_topic_id, state::Broker};
+use super::{controller_configs::check_new, node::draw_id, state::Broker};
 use crate::{
     env::Env,
     kafka::{
@@ -82,7 +82,7 @@ impl Broker {
         }
         let mut records = Vec::new();
         for topic in &self.config.topics {
-            let id = draw_topic_id(&mut *rng);
+            let id = draw_id(&mut *rng);
             let config =
                 topic.config.iter().map(|(name, value)| (name.clone(), Some(value.clone())));
             let replicas = topic.partitions.clone();
@@ -100,7 +100,7 @@ impl Broker {
         let mut rng = self.take_turn().await?;
         let replicas = self.placement(topic, &mut rng)?;
         check_new(&topic.config, self)?;
-        let id = draw_topic_id(&mut *rng);
+        let id = draw_id(&mut *rng);
         let partitions = i32::try_from(replicas.len()).expect("within MAX_PARTITIONS");
         let created = Created { id, partitions, replication_factor: 1 };
         if commitment == Commitment::Commit {

@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 
 use super::{
     controller::NewTopic,
-    node::draw_topic_id,
+    node::draw_id,
     observer::Event,
     partitions::Partition,
     state::Broker,
@@ -123,7 +123,7 @@ impl Groups {
 
     /// Random end of a member id that a coordinator may give out.
     pub fn draw_member_id(&self) -> uuid::Uuid {
-        draw_topic_id(&mut *self.member_ids.lock().expect("no panic while it is locked"))
+        draw_id(&mut *self.member_ids.lock().expect("no panic while it is locked"))
     }
 
     /// The partition of the offsets topic that a group belongs to, whoever leads it.

@@ -18,6 +18,7 @@ mod dispatch;
 mod follower;
 mod groups;
 mod handlers;
+mod meta_properties;
 mod metadata;
 mod node;
 mod observer;
@@ -34,5 +35,6 @@ mod storage;
 mod tests;
 mod ticker;
 
+pub use meta_properties::{DirectoryError, cluster_of, new_cluster_id};
 pub use node::{BrokerEndpoint, InitialTopic, Node, NodeConfig, NodeError};
 pub use observer::{Event, Observer};

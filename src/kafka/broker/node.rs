@@ -13,6 +13,8 @@ use super::{
     controller_link::ControllerLink,
     follower,
     groups::Groups,
+    meta_properties,
+    meta_properties::DirectoryError,
     metadata::MetadataStore,
     observer::{Event, Observer},
     partitions::Partitions,
@@ -29,7 +31,7 @@ use crate::{
     env::{Address, Env, Listener, Stream},
     kafka::{
         config::BrokerConfig,
-        log::{AppendError, CheckpointError, LogError},
+        log::{AppendError, CheckpointError, LogError, id_to_text},
         types::{BrokerId, TopicName},
     },
 };
@@ -60,6 +62,7 @@ pub struct InitialTopic {
 #[derive(Clone, Debug)]
 pub struct NodeConfig {
     pub broker_id: BrokerId,
+    /// What its data directory must say too, if it was used before.
     pub cluster_id: String,
     pub listen: Address,
     /// All brokers, this one among them.
@@ -73,6 +76,8 @@ pub struct NodeConfig {
 pub enum NodeError {
     #[error("failed to listen on {address}: {source}")]
     Listen { address: Address, source: io::Error },
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     #[error(transparent)]
@@ -109,6 +114,7 @@ impl Node {
         config: NodeConfig,
         observer: Arc<dyn Observer>,
     ) -> Result<Node, NodeError> {
+        meta_properties::claim(&env, &config).await?;
         let data_dir = DataDir::open(env.disk.as_ref()).await?;
         let metadata_log = Arc::new(startup::open_metadata_log(&env, &config, &data_dir)?);
         let is_controller = config.controller().id == config.broker_id;
@@ -219,9 +225,15 @@ async fn accept(broker: &Broker, listener: &mut dyn Listener) -> Option<(Stream,
     }
 }
 
-/// A new topic's id: drawn, never the two that Kafka keeps for itself.
-pub(super) fn draw_topic_id(rng: &mut impl rand::Rng) -> Uuid {
-    let mut bytes = [0; 16];
-    rng.fill_bytes(&mut bytes);
-    uuid::Builder::from_random_bytes(bytes).into_uuid()
+/// A new id (`Uuid.randomUuid`): never one that Kafka keeps for itself, none of which is random, nor one
+/// whose text a command line would take for a flag.
+pub(super) fn draw_id(rng: &mut impl rand::Rng) -> Uuid {
+    loop {
+        let mut bytes = [0; 16];
+        rng.fill_bytes(&mut bytes);
+        let id = uuid::Builder::from_random_bytes(bytes).into_uuid();
+        if !id_to_text(id).starts_with('-') {
+            return id;
+        }
+    }
 }

@@ -108,13 +108,13 @@ pub fn load_partition_metadata(
     if field("version:") != Some("0") {
         return Err(malformed("its version is not 0"));
     }
-    let id = field("topic_id:").and_then(topic_id_from_text);
+    let id = field("topic_id:").and_then(id_from_text);
     id.map(Some).ok_or_else(|| malformed("it has no topic id"))
 }
 
 /// Records the topic's id in the partition's directory, which exists.
 pub async fn store_partition_metadata(disk: &dyn Disk, dir: &str, topic: Uuid) -> io::Result<()> {
-    let text = format!("version: 0\ntopic_id: {}", topic_id_to_text(topic));
+    let text = format!("version: 0\ntopic_id: {}", id_to_text(topic));
     write_atomically(disk, &format!("{dir}/partition.metadata"), text.as_bytes()).await
 }
 
@@ -134,7 +134,7 @@ pub(super) fn parent(path: &str) -> &str {
 }
 
 /// The whole file as text; `None` if it does not exist.
-fn read_text(disk: &dyn Disk, path: &str) -> Result<Option<String>, CheckpointError> {
+pub fn read_text(disk: &dyn Disk, path: &str) -> Result<Option<String>, CheckpointError> {
     let bytes = match read_file(disk, path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -159,7 +159,7 @@ pub(super) fn read_file(disk: &dyn Disk, path: &str) -> io::Result<Vec<u8>> {
 const BASE64_URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /// Kafka writes ids as base64 for URLs, without padding: 16 bytes in 22 letters.
-fn topic_id_to_text(id: Uuid) -> String {
+pub fn id_to_text(id: Uuid) -> String {
     let bits = id.as_u128();
     let mut text = String::with_capacity(22);
     // 21 letters of six bits, then the last two bits followed by four zeros.
@@ -172,7 +172,8 @@ fn topic_id_to_text(id: Uuid) -> String {
     text
 }
 
-fn topic_id_from_text(text: &str) -> Option<Uuid> {
+/// The id of a text, or `None` if it is not one.
+pub fn id_from_text(text: &str) -> Option<Uuid> {
     if text.len() != 22 {
         return None;
     }
@@ -188,7 +189,7 @@ fn topic_id_from_text(text: &str) -> Option<Uuid> {
 mod tests {
     use uuid::Uuid;
 
-    use super::{decode, encode, topic_id_from_text, topic_id_to_text};
+    use super::{decode, encode, id_from_text, id_to_text};
 
     #[test]
     fn the_text_is_kafkas() {
@@ -208,12 +209,12 @@ mod tests {
     }
 
     #[test]
-    fn topic_ids_are_written_as_kafka_does() {
+    fn ids_are_written_as_kafka_does() {
         // `Uuid.METADATA_TOPIC_ID` and a value that uses every kind of letter.
-        assert_eq!(topic_id_to_text(Uuid::from_u128(1)), "AAAAAAAAAAAAAAAAAAAAAQ");
+        assert_eq!(id_to_text(Uuid::from_u128(1)), "AAAAAAAAAAAAAAAAAAAAAQ");
         for bits in [0, 1, u128::MAX, 0x0123_4567_89ab_cdef_fedc_ba98_7654_3210] {
             let id = Uuid::from_u128(bits);
-            assert_eq!(topic_id_from_text(&topic_id_to_text(id)), Some(id));
+            assert_eq!(id_from_text(&id_to_text(id)), Some(id));
         }
     }
 }

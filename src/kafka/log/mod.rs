@@ -27,8 +27,8 @@ mod truncate;
 
 pub use append::{AppendInfo, AppendOrigin, Outcome};
 pub use checkpoint::{
-    CheckpointError, load_offsets, load_partition_metadata, store_offsets,
-    store_partition_metadata, write_atomically,
+    CheckpointError, id_from_text, id_to_text, load_offsets, load_partition_metadata, read_text,
+    store_offsets, store_partition_metadata, write_atomically,
 };
 pub use epochs::EpochEntry;
 pub use error::{AppendError, LogError, ReadError};
