@@ -138,8 +138,15 @@ pub(super) fn check_new(
     given: &[(String, Option<String>)],
     broker: &Broker,
 ) -> Result<(), Refusal> {
-    let given = given.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?)));
-    check(&given.collect(), broker)
+    let mut settings = BTreeMap::new();
+    for (name, value) in given {
+        let Some(value) = value else {
+            let message = format!("Null value not supported for topic configs: {name}");
+            return Err((ResponseError::InvalidConfig, message));
+        };
+        settings.insert(name.clone(), value.clone());
+    }
+    check(&settings, broker)
 }
 
 #[cfg(test)]

@@ -42,10 +42,10 @@ impl Broker {
             return Err((ResponseError::UnknownTopicOrPartition, message));
         };
         let present = i32::try_from(topic.partitions.len()).expect("within MAX_PARTITIONS");
-        let added = usize::try_from(count - present).unwrap_or_default();
         if let Some(problem) = refuse_count(topic.name.as_str(), present, count) {
             return Err((ResponseError::InvalidPartitions, problem));
         }
+        let added = usize::try_from(count - present).expect("more than there are");
         let replicas = match assignments {
             Some(chosen) if chosen.len() != added => {
                 let message = format!(

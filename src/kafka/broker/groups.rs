@@ -296,6 +296,10 @@ impl Shard {
     ) -> Pending {
         let mut state = self.lock();
         let mut effects = Vec::new();
+        // Whoever came too late finds no coordinator here.
+        if self.partition.is_retired() {
+            return Pending { shard: Arc::clone(self), unsettled: VecDeque::new() };
+        }
         decide(&mut state, now(broker), &mut effects);
         let unsettled = self.carry_out(broker, &mut state, effects);
         Pending { shard: Arc::clone(self), unsettled }

@@ -65,8 +65,9 @@ impl Partition {
 
     /// Ends the partition: no append comes after this, and whoever waits for one looks again.
     pub fn retire(&self) {
-        let log = self.log();
+        let mut log = self.log();
         self.retired.store(true, Ordering::Relaxed);
+        log.abandon();
         drop(log);
         self.waiters.wake_all();
     }

@@ -66,8 +66,8 @@ pub struct SourcedValue {
 #[derive(Clone, PartialEq, Debug)]
 pub struct DescribedSetting {
     pub row: &'static Row,
-    /// In the setting's own unit. Empty where Kafka has none.
-    pub value: String,
+    /// In the setting's own unit. `None` where Kafka has null.
+    pub value: Option<String>,
     pub sources: Vec<SourcedValue>,
 }
 
@@ -91,9 +91,9 @@ pub fn describe_topic(
             source: ConfigSource::Topic,
         });
         let value = match (&given, inherited.first()) {
-            (Some(given), _) => given.value.clone(),
-            (None, Some((first, unit))) => in_unit(&first.value, *unit),
-            (None, None) => row.default.to_owned(),
+            (Some(given), _) => Some(given.value.clone()),
+            (None, Some((first, unit))) => Some(in_unit(&first.value, *unit)),
+            (None, None) => Some(row.default.to_owned()).filter(|default| !default.is_empty()),
         };
         let inherited = inherited.into_iter().map(|(sourced, _)| sourced);
         DescribedSetting { row, value, sources: given.into_iter().chain(inherited).collect() }
@@ -103,8 +103,10 @@ pub fn describe_topic(
 /// Every setting of a broker.
 pub fn describe_broker(broker: &Settings) -> impl Iterator<Item = DescribedSetting> {
     table::rows(Side::Broker).iter().map(|row| {
-        let sources = inherited((row.name, 1), broker).map(|(sourced, _)| sourced).collect();
-        DescribedSetting { row, value: broker.text(row.name).to_owned(), sources }
+        let sources: Vec<_> =
+            inherited((row.name, 1), broker).map(|(sourced, _)| sourced).collect();
+        let value = sources.first().map(|first| first.value.clone());
+        DescribedSetting { row, value, sources }
     })
 }
 
@@ -147,7 +149,7 @@ mod tests {
         let broker = Settings::from_pairs(Side::Broker, broker.iter().copied()).unwrap();
         let found =
             describe_topic(&topic, &broker).find(|setting| setting.row.name == name).unwrap();
-        (found.value.clone(), found.source(), found.sources.len())
+        (found.value.clone().unwrap(), found.source(), found.sources.len())
     }
 
     #[test]

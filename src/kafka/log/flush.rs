@@ -3,7 +3,14 @@
 //! As in Kafka, an append alone is durable on no disk: `flush.messages` and `flush.ms` are unlimited by
 //! default. A rolled segment and its producer snapshot are flushed soon after the roll.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use super::{
     checkpoint::{parent, write_atomically},
@@ -39,6 +46,8 @@ pub(super) struct FlushState {
     next_id: u64,
     /// The flush that replaces the file of epochs; two at a time would undo each other.
     epochs_in_flight: Option<u64>,
+    /// Nothing may be written any more; flushes under way know it too.
+    abandoned: Arc<AtomicBool>,
 }
 
 /// What one flush syncs.
@@ -77,7 +86,12 @@ impl FlushState {
             in_flight: BTreeMap::new(),
             next_id: 0,
             epochs_in_flight: None,
+            abandoned: Arc::default(),
         }
+    }
+
+    pub fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Relaxed);
     }
 
     /// All before it is durable or on its way.
@@ -123,6 +137,7 @@ pub struct PendingFlush {
     dir: String,
     work: Work,
     epochs: Option<String>,
+    abandoned: Arc<AtomicBool>,
 }
 
 impl PendingFlush {
@@ -137,6 +152,11 @@ impl PendingFlush {
         }
         if let Some(text) = &self.epochs {
             let path = format!("{}/{}", self.dir, epochs::FILE_NAME);
+            // The directory of that name may be another log's by now.
+            if self.abandoned.load(Ordering::Relaxed) {
+                let source = io::Error::other("the log was abandoned");
+                return Err(LogError::Io { action: "replace", path, source });
+            }
             let written = write_atomically(self.disk.as_ref(), &path, text.as_bytes()).await;
             written.map_err(LogError::io("replace", &path))?;
         }
@@ -253,7 +273,8 @@ impl Log {
             epochs = self.epochs.take_dirty();
             state.epochs_in_flight = epochs.is_some().then_some(id);
         }
-        PendingFlush { id, disk: self.disk.clone(), dir: self.dir.clone(), work, epochs }
+        let (disk, dir) = (self.disk.clone(), self.dir.clone());
+        PendingFlush { id, disk, dir, work, epochs, abandoned: self.flush.abandoned.clone() }
     }
 
     /// Takes note of how a flush ended: moves the recovery point, or poisons the log.

@@ -45,7 +45,7 @@ pub struct OpenOptions {
 /// - `log start <= high watermark <= end`, `recovery point <= end`.
 /// - There is always a segment; the last one takes the appends.
 /// - Segments lie in order of their base offsets, and a segment's offsets below the next one's base.
-/// - After a failed write or sync every call fails with [`LogError::Poisoned`].
+/// - After a failed write or sync, and when it was abandoned, every call that changes it fails with [`LogError::Poisoned`].
 pub struct Log {
     pub(super) disk: Arc<dyn Disk>,
     pub(super) dir: String,
@@ -151,6 +151,13 @@ impl Log {
     /// Where the segment that may hold `offset` is in the list.
     pub(super) fn slot_of(&self, offset: Offset) -> usize {
         self.segments.partition_point(|segment| segment.base <= offset).saturating_sub(1)
+    }
+
+    /// Ends the log: from here on it changes no file, not even through a flush that is under way. For a
+    /// partition that was deleted, whose directory's name may be given to another.
+    pub fn abandon(&mut self) {
+        self.poisoned = true;
+        self.flush.abandon();
     }
 
     pub(super) fn check_usable(&self) -> Result<(), LogError> {

@@ -4,18 +4,21 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use kafka_protocol::{
     messages::{
-        CreateTopicsRequest, CreateTopicsResponse, create_topics_request::CreatableTopic,
-        create_topics_response::CreatableTopicResult,
+        CreateTopicsRequest, CreateTopicsResponse,
+        create_topics_request::CreatableTopic,
+        create_topics_response::{CreatableTopicConfigs, CreatableTopicResult},
     },
     protocol::{StrBytes, VersionRange},
 };
 
+use super::describe_configs::source_code;
 use crate::kafka::{
     broker::{
         controller::{Commitment, MAX_PARTITIONS, NewTopic, Refusal},
         dispatch::{Answer, Call},
         state::Broker,
     },
+    config::{DescribedSetting, describe_topic},
     protocol::ResponseError,
     types::BrokerId,
 };
@@ -87,7 +90,19 @@ async fn create(
         .with_topic_id(created.id)
         .with_num_partitions(created.partitions)
         .with_replication_factor(created.replication_factor)
-        .with_configs(Some(Vec::new())))
+        .with_configs(Some(effective(broker, &wanted.config))))
+}
+
+/// All settings of the topic, with where each value comes from.
+fn effective(broker: &Broker, given: &[(String, Option<String>)]) -> Vec<CreatableTopicConfigs> {
+    let given = given.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?)));
+    let entry = |setting: DescribedSetting| {
+        CreatableTopicConfigs::default()
+            .with_name(StrBytes::from_static_str(setting.row.name))
+            .with_config_source(source_code(setting.source()))
+            .with_value(setting.value.map(StrBytes::from_string))
+    };
+    describe_topic(&given.collect(), &broker.config.config.settings).map(entry).collect()
 }
 
 fn describe(topic: &CreatableTopic, (code, message): Refusal) -> CreatableTopicResult {

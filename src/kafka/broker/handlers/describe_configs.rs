@@ -106,7 +106,7 @@ fn entry(
         .with_config_source(source)
         .with_config_type(type_code(setting.row.kind))
         .with_documentation(documentation)
-        .with_value(Some(StrBytes::from_string(setting.value)))
+        .with_value(setting.value.map(StrBytes::from_string))
         // No broker's setting can change while it runs.
         .with_read_only(!is_topic)
 }

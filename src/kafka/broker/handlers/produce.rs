@@ -85,6 +85,10 @@ async fn append(
             .with_base_offset(info.first_offset.0)
             .with_log_append_time_ms(info.log_append_time.0)
             .with_log_start_offset(info.log_start.0),
+        // Its topic was deleted while the request was on its way.
+        Err(_) if partition.is_retired() => {
+            refusal(index, ResponseError::UnknownTopicOrPartition, None)
+        }
         Err(error) => refusal(index, codes::of_append(&error), Some(error.to_string())),
     }
 }

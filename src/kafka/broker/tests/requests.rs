@@ -6,7 +6,7 @@ use kafka_protocol::{
     messages::{
         CreateTopicsRequest, FetchRequest, FetchResponse, FindCoordinatorRequest,
         InitProducerIdRequest, MetadataRequest, OffsetFetchRequest, ProduceRequest, TopicName,
-        create_topics_request::CreatableTopic,
+        create_topics_request::{CreatableTopic, CreatableTopicConfig},
         fetch_request::{FetchPartition, FetchTopic},
         metadata_request::MetadataRequestTopic,
         offset_fetch_request::{
@@ -153,6 +153,32 @@ fn topics_are_made_once_and_by_the_rules() {
         let names: Vec<_> =
             all.topics.iter().map(|t| t.name.as_ref().unwrap().to_string()).collect();
         assert_eq!(names, ["b", "new", "t"]);
+    });
+}
+
+#[test]
+fn a_new_topic_is_told_with_all_its_settings() {
+    beside_a_broker(LONG, |_, env| async move {
+        let mut wire = Wire::open(&env).await;
+        let mut request = create(&["new"], 1, false);
+        let given = |value: Option<&'static str>| {
+            CreatableTopicConfig::default()
+                .with_name(StrBytes::from_static_str("retention.ms"))
+                .with_value(value.map(StrBytes::from_static_str))
+        };
+        request.topics[0].configs = vec![given(None)];
+        let refused = wire.ask(7, &request).await.topics[0].error_code;
+        assert_eq!(refused, ResponseError::InvalidConfig.code());
+        request.topics[0].configs = vec![given(Some("5"))];
+        let answer = wire.ask(5, &request).await;
+        let configs = answer.topics[0].configs.as_ref().unwrap();
+        let told = |name: &str| {
+            let config = configs.iter().find(|config| &*config.name == name).unwrap();
+            (config.value.as_ref().unwrap().to_string(), config.config_source, config.read_only)
+        };
+        assert_eq!(told("retention.ms"), ("5".to_owned(), 1, false));
+        assert_eq!(told("cleanup.policy"), ("delete".to_owned(), 5, false));
+        assert_eq!(answer.topics[0].num_partitions, 1);
     });
 }
 

@@ -120,6 +120,31 @@ fn topics_are_deleted_by_name_or_id_once_each() {
 }
 
 #[test]
+fn topics_are_made_and_deleted_in_every_version() {
+    beside_a_broker(LONG, |_, env| async move {
+        let mut wire = Wire::open(&env).await;
+        for version in 2..=7 {
+            let answer = wire.ask(version, &create("new")).await;
+            assert_eq!(answer.topics[0].error_code, 0, "CreateTopics {version}");
+            let request = if version <= 6 {
+                DeleteTopicsRequest::default().with_topic_names(vec![name("new")])
+            } else {
+                DeleteTopicsRequest::default()
+            };
+            let version = version - 1;
+            let request =
+                if version == 6 { delete(&[(Some("new"), Uuid::nil())]) } else { request };
+            let answer = wire.ask(version, &request).await;
+            assert_eq!(answer.responses[0].error_code, 0, "DeleteTopics {version}");
+        }
+        for version in 0..=3 {
+            let answer = wire.ask(version, &more("t", 3 + i32::from(version), None)).await;
+            assert_eq!(answer.results[0].error_code, 0, "CreatePartitions {version}");
+        }
+    });
+}
+
+#[test]
 fn a_broker_that_forbids_deletion_says_so() {
     let forbid = |node: &mut super::bench::NodeConfig| node.config.delete_topics = false;
     beside_a_changed(LONG, forbid, |_, env| async move {
@@ -223,6 +248,7 @@ fn a_topic_gets_more_partitions_and_never_fewer() {
             (more("t", 2, None), counts.code()),
             (more("t", 1, None), counts.code()),
             (more("t", i32::MAX, None), counts.code()),
+            (more("t", i32::MIN, None), counts.code()),
             (more("nowhere", 5, None), UNKNOWN),
             (more("t", 4, Some(&[&[1]])), placement.code()),
             (more("t", 3, Some(&[&[9]])), placement.code()),

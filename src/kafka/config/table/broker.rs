@@ -203,10 +203,24 @@ pub(super) const ROWS: &[Row] = &[
     other(SIDE, "log.cleaner.enable", Kind::Boolean, "true", "Whether compaction runs."),
     other(
         SIDE,
+        "log.cleaner.max.compaction.lag.ms",
+        Kind::Long { min: 1, max: i64::MAX },
+        "9223372036854775807",
+        "Default of `max.compaction.lag.ms`.",
+    ),
+    other(
+        SIDE,
         "log.cleaner.min.cleanable.ratio",
         Kind::Double { min: 0.0, max: 1.0 },
         "0.5",
         "Default of `min.cleanable.dirty.ratio`.",
+    ),
+    other(
+        SIDE,
+        "log.cleaner.min.compaction.lag.ms",
+        LONG,
+        "0",
+        "Default of `min.compaction.lag.ms`.",
     ),
     other(SIDE, "log.cleaner.threads", COUNT, "1", "Threads of compaction."),
     modelled(

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::fixture::{Fixture, batch, config, now, sequenced};
+use super::fixture::{DIR, Fixture, batch, config, now, sequenced};
 use crate::{
-    env::Instant,
+    env::{Disk as _, Instant, WallTime},
     kafka::{config::TopicConfig, log::LogError, types::Offset},
 };
 
@@ -113,6 +113,21 @@ fn a_failed_sync_poisons_the_log() {
     assert!(log.flush_done(pending, Err(failed), at(0)).is_err());
     assert!(log.append(&batch(&[b"x"])).is_err());
     assert_eq!(log.recovery_point(), Offset(0));
+}
+
+#[test]
+fn an_abandoned_log_changes_no_file() {
+    let mut log = Fixture::new();
+    log.append(&batch(&[b"x"])).unwrap();
+    let pending = log.begin_flush();
+    log.abandon();
+    let before = log.disk.list(DIR).unwrap();
+    // Another log may have the directory's name now: the file of epochs would be its own.
+    assert!(now(pending.sync()).is_err());
+    assert!(log.append(&batch(&[b"y"])).is_err());
+    assert!(log.expire(WallTime(i64::MAX)).is_err());
+    assert!(log.close_clean().is_err());
+    assert_eq!(log.disk.list(DIR).unwrap(), before);
 }
 
 #[test]
