@@ -31,7 +31,7 @@ pub struct Ground {
     pub simulated: bool,
 }
 
-struct Deaf;
+pub struct Deaf;
 
 impl Observer for Deaf {
     fn observe(&self, _: Event) {}
@@ -78,34 +78,40 @@ pub async fn serve(env: Env, config: NodeConfig, stop: oneshot::Receiver<()>) {
     node.run(stop).await.unwrap();
 }
 
-pub fn simulated<F>(pairs: Pairs, attack: fn(Ground) -> F)
+pub fn simulated<F>(pairs: Pairs, attack: impl FnOnce(Ground) -> F + Send)
 where
-    F: Future<Output = ()> + Send + 'static,
+    F: Future<Output = ()>,
 {
-    let run = move || {
-        World::run(11, WorldOptions::default(), |world| async move {
-            let broker = Address::new("broker", 9092);
-            let mut envs = Vec::new();
-            for name in ["honest", "strangers"] {
-                world.add_machine(name, MachineOptions::default());
-                envs.push(env_of(&world, name).await);
-            }
-            world.add_machine("broker", MachineOptions::default());
-            let (stop, stopped) = oneshot::channel();
-            let config = node(&broker, pairs);
-            world.start("broker", |env| Box::pin(serve(env, config, stopped)));
-            let (strangers, honest) = (envs.pop().unwrap(), envs.pop().unwrap());
-            attack(Ground { broker, honest, strangers, simulated: true }).await;
-            assert!(world.is_running("broker"));
-            stop.send(()).unwrap();
-            world.ended("broker").await;
-        })
-    };
-    // A thread per world, as the order of hash maps depends on a thread's history.
-    match std::thread::spawn(run).join() {
-        Ok(result) => result.unwrap(),
-        Err(panic) => std::panic::resume_unwind(panic),
-    }
+    in_a_world(|world| async move {
+        let broker = Address::new("broker", 9092);
+        for name in ["honest", "strangers", "broker"] {
+            world.add_machine(name, MachineOptions::default());
+        }
+        let honest = env_of(&world, "honest").await;
+        let strangers = env_of(&world, "strangers").await;
+        let (stop, stopped) = oneshot::channel();
+        let config = node(&broker, pairs);
+        world.start("broker", |env| Box::pin(serve(env, config, stopped)));
+        attack(Ground { broker, honest, strangers, simulated: true }).await;
+        assert!(world.is_running("broker"));
+        stop.send(()).unwrap();
+        world.ended("broker").await;
+    });
+}
+
+/// A thread per world, as the order of hash maps depends on a thread's history.
+pub fn in_a_world<T, F>(body: impl FnOnce(World) -> F + Send) -> T
+where
+    T: Send,
+    F: Future<Output = T>,
+{
+    std::thread::scope(|scope| {
+        let run = || World::run(11, WorldOptions::default(), body);
+        match scope.spawn(run).join() {
+            Ok(result) => result.unwrap(),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
 }
 
 /// What a program on that machine has; the machine runs on.

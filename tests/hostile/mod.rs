@@ -3,10 +3,13 @@
 //! lose nothing.
 #![allow(clippy::unwrap_used)] // Attacks are tests, if not marked so one by one.
 
+mod bodies;
 mod connections;
+mod decoders;
 mod ground;
 mod honest;
 mod limits;
+mod middle;
 mod stranger;
 
 /// Makes a module per attack, with a test in the simulated world and one over TCP.

@@ -3,7 +3,7 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::{
     messages::ApiKey,
-    protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes, buf::ByteBuf},
+    protocol::{Decodable, Encodable, HeaderVersion, Message, Request, StrBytes, buf::ByteBuf},
 };
 
 use super::guarded;
@@ -126,6 +126,18 @@ fn take_varint(frame: &mut Bytes) -> Result<u32, MessageError> {
 /// Reads a request's body.
 pub fn decode_request<R: Request>(mut body: Bytes, version: i16) -> Result<R, MessageError> {
     guarded::decode::<R>(&mut body, version).map_err(|error| unreadable("request", error))
+}
+
+/// Reads a message that lies in a field of another one, behind a version of its own. A newer version than
+/// ours is read as ours, as Kafka does with those of `ConsumerProtocol`: fields are only ever added at the
+/// end.
+pub fn decode_versioned<M: Decodable + Message>(mut bytes: Bytes) -> Result<M, MessageError> {
+    let version = bytes.try_get_i16().map_err(|error| unreadable("version", error))?;
+    if version < M::VERSIONS.min {
+        return Err(unreadable("version", format!("{version} is not supported")));
+    }
+    let version = version.min(M::VERSIONS.max);
+    guarded::decode::<M>(&mut bytes, version).map_err(|error| unreadable("message", error))
 }
 
 /// A whole request with its length, ready to send.

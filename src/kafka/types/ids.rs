@@ -106,19 +106,21 @@ name!(
     MemberId
 );
 
+/// Saturates: a damaged file or a stranger's request may hold any offset.
 impl Add<i64> for Offset {
     type Output = Offset;
 
     fn add(self, records: i64) -> Offset {
-        Offset(self.0 + records)
+        Offset(self.0.saturating_add(records))
     }
 }
 
+/// Saturates, as addition does.
 impl Sub for Offset {
     type Output = i64;
 
     fn sub(self, other: Offset) -> i64 {
-        self.0 - other.0
+        self.0.saturating_sub(other.0)
     }
 }
 

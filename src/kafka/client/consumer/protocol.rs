@@ -2,16 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::{
     messages::{
         ConsumerProtocolAssignment, ConsumerProtocolSubscription,
         consumer_protocol_assignment::TopicPartition as AssignedTopic,
     },
-    protocol::{Decodable, Encodable, Message, StrBytes},
+    protocol::{Encodable, StrBytes},
 };
 
-use crate::kafka::types::{GenerationId, TopicName, TopicPartition};
+use crate::kafka::{
+    protocol::message::decode_versioned,
+    types::{GenerationId, TopicName, TopicPartition},
+};
 
 /// The `protocol_type` of consumer groups.
 pub(crate) const PROTOCOL_TYPE: &str = "consumer";
@@ -29,7 +32,8 @@ pub(crate) fn encode_subscription<'a>(
 }
 
 pub(crate) fn decode_subscription(bytes: Bytes) -> Result<Vec<TopicName>, String> {
-    let subscription: ConsumerProtocolSubscription = read(bytes)?;
+    let subscription: ConsumerProtocolSubscription =
+        decode_versioned(bytes).map_err(|error| error.to_string())?;
     Ok(subscription.topics.iter().map(|topic| TopicName::from(topic.as_str())).collect())
 }
 
@@ -53,7 +57,8 @@ pub(crate) fn decode_assignment(bytes: Bytes) -> Result<Vec<TopicPartition>, Str
     if bytes.is_empty() {
         return Ok(Vec::new());
     }
-    let assignment: ConsumerProtocolAssignment = read(bytes)?;
+    let assignment: ConsumerProtocolAssignment =
+        decode_versioned(bytes).map_err(|error| error.to_string())?;
     let mut partitions = Vec::new();
     for topic in &assignment.assigned_partitions {
         let name = TopicName::from(topic.topic.as_str());
@@ -71,21 +76,10 @@ fn versioned<M: Encodable>(message: &M) -> Bytes {
     bytes.freeze()
 }
 
-/// A newer version than ours is read as ours, as Kafka does: fields are only ever added at the end.
-fn read<M: Decodable + Message>(mut bytes: Bytes) -> Result<M, String> {
-    if bytes.len() < 2 {
-        return Err("no version".into());
-    }
-    let version = bytes.get_i16();
-    if version < M::VERSIONS.min {
-        return Err(format!("unsupported version {version}"));
-    }
-    let version = version.min(M::VERSIONS.max);
-    M::decode(&mut bytes, version).map_err(|error| error.to_string())
-}
-
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -109,5 +103,17 @@ mod tests {
     fn bytes_that_are_none_of_it_are_refused() {
         assert!(decode_subscription(Bytes::from_static(&[0])).is_err());
         assert!(decode_subscription(Bytes::from_static(&[0, 3, 0])).is_err());
+        // Two thousand million topics in six bytes.
+        let absurd = Bytes::from_static(&[0, 3, 0x7f, 255, 255, 255]);
+        assert!(decode_subscription(absurd.clone()).is_err());
+        assert!(decode_assignment(absurd).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn what_members_say_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+            let _ = decode_subscription(bytes.clone().into());
+            let _ = decode_assignment(bytes.into());
+        }
     }
 }

@@ -3,14 +3,14 @@
 
 use std::collections::BTreeSet;
 
-use bytes::{Buf, Bytes};
-use kafka_protocol::{
-    messages::{ConsumerProtocolAssignment, ConsumerProtocolSubscription},
-    protocol::{Decodable, Message},
-};
+use bytes::Bytes;
+use kafka_protocol::messages::{ConsumerProtocolAssignment, ConsumerProtocolSubscription};
 
 use super::group_state::Group;
-use crate::kafka::types::{TopicName, TopicPartition};
+use crate::kafka::{
+    protocol::message::decode_versioned,
+    types::{TopicName, TopicPartition},
+};
 
 /// `ConsumerProtocol.PROTOCOL_TYPE`.
 pub(super) const PROTOCOL_TYPE: &str = "consumer";
@@ -26,7 +26,8 @@ pub(super) fn subscribed_topics(group: &Group) -> Option<BTreeSet<TopicName>> {
     let protocol = group.protocol.as_deref()?;
     let mut topics = BTreeSet::new();
     for member in group.members.values() {
-        let subscription: ConsumerProtocolSubscription = read(member.metadata(protocol))?;
+        let subscription: ConsumerProtocolSubscription =
+            decode_versioned(member.metadata(protocol)).ok()?;
         topics.extend(subscription.topics.iter().map(|topic| TopicName::from(topic.as_str())));
     }
     Some(topics)
@@ -34,7 +35,7 @@ pub(super) fn subscribed_topics(group: &Group) -> Option<BTreeSet<TopicName>> {
 
 /// Nothing for an assignment that cannot be read, which is for its member to complain about.
 pub(super) fn assigned_partitions(assignment: &Bytes) -> Vec<TopicPartition> {
-    let Some(assignment) = read::<ConsumerProtocolAssignment>(assignment.clone()) else {
+    let Ok(assignment) = decode_versioned::<ConsumerProtocolAssignment>(assignment.clone()) else {
         return Vec::new();
     };
     let mut partitions = Vec::new();
@@ -44,13 +45,4 @@ pub(super) fn assigned_partitions(assignment: &Bytes) -> Vec<TopicPartition> {
         partitions.extend(numbers.map(|number| TopicPartition::new(name.clone(), *number)));
     }
     partitions
-}
-
-/// A version newer than ours is read as ours: fields are only ever added at the end.
-fn read<M: Decodable + Message>(mut bytes: Bytes) -> Option<M> {
-    let version = bytes.try_get_i16().ok()?;
-    if version < M::VERSIONS.min {
-        return None;
-    }
-    M::decode(&mut bytes, version.min(M::VERSIONS.max)).ok()
 }

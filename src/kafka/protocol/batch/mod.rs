@@ -5,7 +5,7 @@
 //! [`BatchBuilder`], consumers and the coordinators open them with [`Batch::records`].
 //!
 //! Written by hand rather than through `kafka-protocol`, whose record type copies every payload and
-//! allocates a map per record; its codecs for compressed payloads are used as they are. Formats before
+//! allocates a map per record; its codecs pack payloads, and unpacking has a bound. Formats before
 //! version 2 do not exist here, as in Kafka 4.
 
 mod builder;
