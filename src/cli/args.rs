@@ -46,11 +46,12 @@ pub(super) struct Run {
     pub paths: Vec<PathBuf>,
 
     /// Use this seed instead of the file's
-    #[arg(long, value_name = "N", conflicts_with = "seeds")]
+    #[arg(long, value_name = "N", conflicts_with = "seeds", allow_negative_numbers = true)]
+    #[arg(value_parser = seed)]
     pub seed: Option<u64>,
 
     /// Run every seed of this range, on all cores
-    #[arg(long, value_name = "A..=B")]
+    #[arg(long, value_name = "A..=B", allow_negative_numbers = true)]
     pub seeds: Option<Seeds>,
 
     /// Run one variant; `base` is the scenario without any, `all` is both
@@ -74,7 +75,7 @@ pub(super) struct Run {
     pub twice: bool,
 
     /// Threads to run trials on [default: all cores]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = jobs)]
     pub jobs: Option<NonZeroUsize>,
 
     /// Ask for a prediction before the run
@@ -136,6 +137,14 @@ pub(super) struct Serve {
     pub json: bool,
 }
 
+fn seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("expected a whole number from 0 to {}", u64::MAX))
+}
+
+fn jobs(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_| "expected a whole number from 1 on".to_owned())
+}
+
 /// `1..=200`, `0..10` (without its end), or one seed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Seeds(pub RangeInclusive<u64>);
@@ -145,7 +154,8 @@ impl FromStr for Seeds {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let number = |text: &str| -> Result<u64, String> {
-            text.trim().parse().map_err(|_| format!("`{text}` is not a seed: expected A..=B"))
+            let wrong = || format!("`{text}` is not a seed: expected A..=B, like 1..=200");
+            text.trim().parse().map_err(|_| wrong())
         };
         let range = if let Some((first, last)) = text.split_once("..=") {
             number(first)?..=number(last)?

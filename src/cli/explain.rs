@@ -11,7 +11,12 @@ pub(super) fn explain(args: &Explain, streams: &mut Streams) -> anyhow::Result<E
         }
         Err(similar) => {
             let mut text = format!("error: nothing is named `{}`\n", args.name);
-            if !similar.is_empty() {
+            if similar.is_empty() {
+                text.push_str(
+                    "  = help: there are settings of Kafka, guarantees, causes, facts, events, actions, \
+                     errors and the other words of scenario files\n",
+                );
+            } else {
                 let names: Vec<String> = similar.iter().map(|name| format!("`{name}`")).collect();
                 text.push_str(&format!("  = help: did you mean {}?\n", names.join(" or ")));
             }

@@ -11,9 +11,9 @@ use crate::testbed::{
 /// Exit code as for a run, and 3 if a trial did not repeat.
 #[allow(clippy::disallowed_methods, reason = "time on the wall, for the closing line alone")]
 pub(super) fn replay(args: &Replay, streams: &mut Streams) -> anyhow::Result<Exit> {
-    let text = scenarios::read(&args.file)?;
+    let bytes = scenarios::read(&args.file, u64::MAX)?;
     let recordings =
-        read_trace(&text).with_context(|| format!("failed to read {}", args.file.display()))?;
+        read_trace(&bytes).with_context(|| format!("failed to read {}", args.file.display()))?;
     let look = streams.look();
     let began = std::time::Instant::now();
     let mut exit = Exit::AsExpected;

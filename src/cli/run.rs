@@ -33,11 +33,16 @@ pub(super) fn run(args: &Run, streams: &mut Streams) -> anyhow::Result<Exit> {
     };
     let cases = select(&loaded, &args.variant, args.seeds.as_ref(), args.seed)?;
     let one_file = args.paths.len() == 1 && args.paths[0].is_file();
-    if one_file && args.seeds.is_none() && !args.json {
-        return tell(args, &loaded[0], &cases, streams);
-    }
-    if args.ask {
+    let tells = one_file && args.seeds.is_none() && !args.json;
+    if args.ask && !tells {
         bail!("--ask goes with one scenario file and one seed");
+    }
+    if let Some(file) = &args.trace {
+        // Better heard of now than after the trials.
+        scenarios::write(file, "").context("failed to write the trace")?;
+    }
+    if tells {
+        return tell(args, &loaded[0], &cases, streams);
     }
     let options = sweep::Options {
         format: if args.json { Format::JsonLines } else { Format::Text },

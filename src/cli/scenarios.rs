@@ -1,7 +1,8 @@
 //! Reading scenario files: all of them, all their problems at once, before anything runs.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
@@ -22,10 +23,13 @@ pub(super) struct Loaded {
     pub scenario: Scenario,
 }
 
-/// A file's text.
+/// A file's bytes, all of them or at most that many.
 #[allow(clippy::disallowed_methods, reason = "the user's files, outside any trial")]
-pub(super) fn read(file: &Path) -> anyhow::Result<String> {
-    fs::read_to_string(file).with_context(|| format!("failed to read {}", file.display()))
+pub(super) fn read(file: &Path, most: u64) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut read = || fs::File::open(file)?.take(most).read_to_end(&mut bytes);
+    read().with_context(|| format!("failed to read {}", file.display()))?;
+    Ok(bytes)
 }
 
 #[allow(clippy::disallowed_methods, reason = "the user's files, outside any trial")]
@@ -54,13 +58,15 @@ fn collect(dir: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     let failed = || format!("failed to list {}", dir.display());
     let mut entries = Vec::new();
     for entry in fs::read_dir(dir).with_context(failed)? {
-        entries.push(entry.with_context(failed)?.path());
+        let entry = entry.with_context(failed)?;
+        entries.push((entry.path(), entry.file_type().with_context(failed)?));
     }
-    entries.sort();
-    for path in entries {
-        if path.is_dir() {
+    entries.sort_by(|(one, _), (two, _)| one.cmp(two));
+    for (path, kind) in entries {
+        // A link to a directory may lead back here: only links to files are followed.
+        if kind.is_dir() {
             collect(&path, files)?;
-        } else if path.to_string_lossy().ends_with(SUFFIX) {
+        } else if !path.is_dir() && path.to_string_lossy().ends_with(SUFFIX) {
             files.push(path);
         }
     }
@@ -75,13 +81,13 @@ pub(super) fn name(file: &Path) -> String {
 }
 
 /// Loads one file. The inner error is all of its problems.
-#[allow(clippy::disallowed_methods, reason = "the user's files, outside any trial")]
 pub(super) fn load_one(
     file: &Path,
     overrides: &[String],
 ) -> anyhow::Result<Result<Scenario, Problems>> {
     let shown = file.display().to_string();
-    let bytes = fs::read(file).with_context(|| format!("failed to read {shown}"))?;
+    // One byte more than allowed shows that there are too many.
+    let bytes = read(file, Scenario::MAX_BYTES as u64 + 1)?;
     Ok(Scenario::load_bytes(&name(file), &shown, &bytes, overrides))
 }
 

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
 use super::{
     exit::Exit,
@@ -28,6 +28,9 @@ use crate::testbed::{
     runner::{self, Job, Trial, run_trial},
 };
 
+/// A run keeps a line or two of each trial until those before it are done; above this, split the seeds.
+const MOST_TRIALS: u64 = 10_000_000;
+
 /// One plan over its seeds.
 pub(super) struct Case {
     pub plan: Arc<Plan>,
@@ -37,8 +40,8 @@ pub(super) struct Case {
 }
 
 impl Case {
-    fn seeds(&self) -> usize {
-        self.seeds.clone().count()
+    fn seeds(&self) -> u64 {
+        (self.seeds.end() - self.seeds.start()).saturating_add(1)
     }
 }
 
@@ -79,6 +82,11 @@ pub(super) fn sweep(
 ) -> anyhow::Result<Exit> {
     let began = Instant::now();
     let times = options.repeats.times();
+    let each = |case: &Case| case.seeds().saturating_mul(times as u64);
+    let trials = cases.iter().map(each).fold(0, u64::saturating_add);
+    if trials > MOST_TRIALS {
+        bail!("{trials} trials are too many for one run: at most {MOST_TRIALS} are allowed");
+    }
     let mut jobs = Vec::new();
     for case in &cases {
         for seed in case.seeds.clone() {
@@ -187,7 +195,8 @@ impl<'s, 'io> Gather<'s, 'io> {
         let cases = cases
             .into_iter()
             .map(|case| {
-                let left = case.seeds() * times;
+                let left =
+                    usize::try_from(case.seeds()).expect("within the bound on trials") * times;
                 let gathered = Gathered {
                     tally: Tally::new(case.plan, case.variant),
                     origin: case.origin,

@@ -6,10 +6,15 @@
 
 use std::{fmt, sync::Arc};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 
 use super::{Origin, engine, sentence::sentence, words};
-use crate::testbed::{history::Event, plan::Plan, runner::Trial};
+use crate::testbed::{
+    history::Event,
+    plan::Plan,
+    runner::Trial,
+    scenario::{Scenario, to_toml},
+};
 
 /// Version of a trace file's shape.
 const VERSION: u32 = 1;
@@ -107,20 +112,39 @@ fn line(event: &Event) -> String {
     serde_json::to_string(&line).expect("an event serialises")
 }
 
-/// The recordings of a trace file.
-pub fn read_trace(text: &str) -> Result<Vec<Recording>, BadTrace> {
+/// The recordings of a trace file. What can be read is what a trial can run: the plan of a header is
+/// checked as a scenario file is.
+pub fn read_trace(bytes: &[u8]) -> Result<Vec<Recording>, BadTrace> {
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let before = &bytes[..error.valid_up_to()];
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        BadTrace { line, what: "no trace: the file is not UTF-8 from here on".to_owned() }
+    })?;
     let mut lines = text.lines().enumerate().peekable();
     let mut recordings = Vec::new();
     while let Some((index, text)) = lines.next() {
         let bad = |what: String| BadTrace { line: index + 1, what };
-        let header: Header = serde_json::from_str(text)
-            .map_err(|error| bad(format!("no header of a retrial trace: {error}")))?;
+        let header: Header = serde_json::from_str(text).map_err(|error| {
+            bad(format!("no header of a trace that `run --trace` writes: {}", told(&error)))
+        })?;
         if header.version != VERSION {
             let version = header.version;
             return Err(bad(format!("this build reads version {VERSION}, not {version}")));
         }
-        let events: Vec<String> =
-            lines.by_ref().take(header.events).map(|(_, line)| line.to_owned()).collect();
+        if let Err(problems) =
+            Scenario::load(&header.plan.name, "plan", &to_toml(&header.plan), &[])
+        {
+            let problems: Vec<_> = problems.findings().map(|finding| finding.message).collect();
+            return Err(bad(format!("the plan cannot be run: {}", problems.join("; "))));
+        }
+        let mut events: Vec<String> = Vec::new();
+        for (index, line) in lines.by_ref().take(header.events) {
+            serde_json::from_str::<IgnoredAny>(line).map_err(|error| BadTrace {
+                line: index + 1,
+                what: format!("no event: {}", told(&error)),
+            })?;
+            events.push(line.to_owned());
+        }
         if events.len() < header.events {
             let (have, want) = (events.len(), header.events);
             return Err(bad(format!("the trace is cut off: {have} of {want} events")));
@@ -143,6 +167,16 @@ pub fn read_trace(text: &str) -> Result<Vec<Recording>, BadTrace> {
         return Err(BadTrace { line: 1, what: "the file is empty".to_owned() });
     }
     Ok(recordings)
+}
+
+/// What is wrong with a line of JSON; which line it is, is said beside it.
+fn told(error: &serde_json::Error) -> String {
+    let told = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    match told.strip_suffix(&place) {
+        Some(what) => format!("{what} at column {}", error.column()),
+        None => told,
+    }
 }
 
 impl Recording {

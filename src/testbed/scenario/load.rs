@@ -14,9 +14,6 @@ use crate::testbed::plan::Plan;
 /// The version of the format this build reads.
 const VERSION: i64 = 1;
 
-/// Files larger than this are not scenarios.
-const MAX_BYTES: usize = 1 << 20;
-
 /// One file: a plan, what it says of itself, and its variants.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Scenario {
@@ -46,6 +43,9 @@ pub struct Variant {
 }
 
 impl Scenario {
+    /// Larger files are not scenarios.
+    pub const MAX_BYTES: usize = 1 << 20;
+
     /// Reads a scenario called `name`. `file` is what messages call the text's origin; `overrides` are
     /// `--set` arguments, `producers.shop.config.acks=all`: a dotted key and a TOML value, or a bare word.
     ///
@@ -78,8 +78,8 @@ impl Scenario {
         match std::str::from_utf8(bytes) {
             Ok(text) => Scenario::load(name, file, text, overrides),
             Err(error) => {
-                let text =
-                    String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_BYTES)]).into_owned();
+                let text = String::from_utf8_lossy(&bytes[..bytes.len().min(Scenario::MAX_BYTES)])
+                    .into_owned();
                 // Up to there the lossy text is the file's own.
                 let start = error.valid_up_to().min(text.len());
                 let place = Place { source: 0, start, end: start };
@@ -94,9 +94,11 @@ impl Scenario {
 fn read(name: &str, sources: &mut [Source]) -> Result<Scenario, Vec<Problem>> {
     let text = &sources[0].text;
     let start = Place { source: 0, start: 0, end: 0 };
-    if text.len() > MAX_BYTES {
-        let message =
-            format!("{} bytes are too many for a scenario: {MAX_BYTES} are allowed", text.len());
+    if text.len() > Scenario::MAX_BYTES {
+        let message = format!(
+            "the file is too large for a scenario: {} bytes are allowed",
+            Scenario::MAX_BYTES
+        );
         sources[0].text.clear();
         return Err(vec![Problem::new(start, message)]);
     }

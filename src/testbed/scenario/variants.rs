@@ -63,8 +63,13 @@ fn exists(root: &Table, section: &str, named: &Entry, found: &mut Findings) -> b
     let names = there.map(|table| table.entries.as_slice()).unwrap_or_default();
     let near = nearest(&named.key, names.iter().map(|entry| entry.key.as_str()));
     let message = format!("there is no [{section}.{}] to change", named.key);
-    let help = near.map(|near| format!("did you mean `{near}`?"));
-    found.add(Problem::new(named.key_place, message).maybe_help(help));
+    let known: Vec<&str> = names.iter().map(|entry| entry.key.as_str()).collect();
+    let help = match near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if known.is_empty() => format!("the scenario has no {section}"),
+        None => format!("there are: {}", known.join(", ")),
+    };
+    found.add(Problem::new(named.key_place, message).help(help));
     false
 }
 

@@ -42,7 +42,7 @@ fn a_trace_tells_every_event() {
 fn a_trace_file_carries_what_a_replay_needs() {
     let (lesson, wreck) = (sample::lesson(), sample::wreck());
     let text = write_trace(&lesson, &origin()) + &write_trace(&wreck, &origin());
-    let recordings = read_trace(&text).unwrap();
+    let recordings = read_trace(text.as_bytes()).unwrap();
     assert_eq!(recordings.len(), 2);
     assert_eq!(recordings[0].plan, lesson.plan);
     assert_eq!(recordings[1].seed, wreck.seed);
@@ -53,7 +53,7 @@ fn a_trace_file_carries_what_a_replay_needs() {
 #[test]
 fn a_replay_that_parts_names_the_first_different_event() {
     let lesson = sample::lesson();
-    let recording = read_trace(&write_trace(&lesson, &origin())).unwrap().remove(0);
+    let recording = read_trace(write_trace(&lesson, &origin()).as_bytes()).unwrap().remove(0);
     let mut again = lesson;
     again.digest = "000000000000".to_owned();
     again.history.events[3].at += 1;
@@ -65,11 +65,18 @@ fn a_replay_that_parts_names_the_first_different_event() {
 fn a_damaged_trace_is_refused_with_its_line() {
     let trace = write_trace(&sample::lesson(), &origin());
     let cut: String = trace.lines().take(5).map(|line| format!("{line}\n")).collect();
-    assert!(read_trace(&cut).unwrap_err().to_string().contains("line 1: the trace is cut off"));
-    assert!(read_trace("").unwrap_err().to_string().contains("empty"));
-    assert!(read_trace("{}").unwrap_err().to_string().starts_with("line 1: no header"));
+    assert!(
+        read_trace(cut.as_bytes())
+            .unwrap_err()
+            .to_string()
+            .contains("line 1: the trace is cut off")
+    );
+    assert!(read_trace(b"").unwrap_err().to_string().contains("empty"));
+    assert!(read_trace(b"{}").unwrap_err().to_string().starts_with("line 1: no header"));
     let newer = trace.replacen("\"retrial-trace\":1", "\"retrial-trace\":2", 1);
-    assert!(read_trace(&newer).unwrap_err().to_string().contains("reads version 1, not 2"));
+    assert!(
+        read_trace(newer.as_bytes()).unwrap_err().to_string().contains("reads version 1, not 2")
+    );
 }
 
 #[test]
@@ -78,6 +85,6 @@ fn plans_survive_the_trace_file() {
     let mut plan = sample::plan();
     plan.title = "quotes \" and \n line ends ✓".to_owned();
     trial.plan = Arc::new(plan);
-    let recording = read_trace(&write_trace(&trial, &origin())).unwrap().remove(0);
+    let recording = read_trace(write_trace(&trial, &origin()).as_bytes()).unwrap().remove(0);
     assert_eq!(recording.plan, trial.plan);
 }

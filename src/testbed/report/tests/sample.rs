@@ -143,7 +143,14 @@ pub fn plan() -> Plan {
         kafka: "4.1".to_owned(),
         run: RunPlan { seed: 1, end: End::Quiet, limit: Span::from_millis(300_000) },
         network: NetworkPlan { latency: SpanRange::fixed(Span::from_millis(1)), loss: 0.0 },
-        cluster: ClusterPlan { brokers: 1, racks: Vec::new(), config: ConfigMap::new() },
+        cluster: ClusterPlan {
+            brokers: 1,
+            racks: Vec::new(),
+            config: ConfigMap::from([(
+                "offsets.topic.replication.factor".to_owned(),
+                "1".to_owned(),
+            )]),
+        },
         topics: IndexMap::from([(
             "orders".to_owned(),
             TopicPlan {

@@ -388,7 +388,7 @@ fn too_much_of_anything_is_refused_with_the_number() {
     let long = format!("{SMALL}#{}", "x".repeat(1 << 20));
     let problems = load(&long).unwrap_err();
     assert!(
-        problems.to_string().contains("are too many for a scenario: 1048576 are allowed"),
+        problems.to_string().contains("too large for a scenario: 1048576 bytes are allowed"),
         "{problems}"
     );
 }
