@@ -1,6 +1,8 @@
 //! What people get wrong: each mistake is answered with its place and what is allowed, exit 2, and nothing
 //! runs.
 
+#![allow(clippy::disallowed_methods, reason = "files of the tests' own")]
+
 use std::path::Path;
 
 use super::{
