@@ -19,7 +19,7 @@ async function main(bootstrap) {
   // Reads until it has `count` records; `prepare` may seek once the member runs.
   async function read({ groupId, subscribe, count, prepare, ...config }) {
     const records = []
-    const consumer = kafka.consumer({ groupId, heartbeatInterval: 300 })
+    const consumer = kafka.consumer({ groupId, heartbeatInterval: 300, maxWaitTimeInMs: 300 })
     await consumer.connect()
     await consumer.subscribe({ fromBeginning: true, ...subscribe })
     await new Promise((resolve) => {
