@@ -1,8 +1,9 @@
 //! The table: every configuration name of Kafka 4.1 that the testbed knows, by side.
 
-use std::fmt;
+use std::{fmt, sync::LazyLock};
 
 mod broker;
+mod client;
 mod consumer;
 mod producer;
 mod topic;
@@ -139,9 +140,20 @@ pub fn rows(side: Side) -> &'static [Row] {
     match side {
         Side::Broker => broker::ROWS,
         Side::Topic => topic::ROWS,
-        Side::Producer => producer::ROWS,
-        Side::Consumer => consumer::ROWS,
+        Side::Producer => &PRODUCER,
+        Side::Consumer => &CONSUMER,
     }
+}
+
+static PRODUCER: LazyLock<Vec<Row>> = LazyLock::new(|| client_rows(Side::Producer, producer::ROWS));
+static CONSUMER: LazyLock<Vec<Row>> = LazyLock::new(|| client_rows(Side::Consumer, consumer::ROWS));
+
+/// A client's own settings and those that all clients have, by name.
+fn client_rows(side: Side, own: &[Row]) -> Vec<Row> {
+    let shared = client::ROWS.iter().map(|row| Row { side, ..*row });
+    let mut rows: Vec<Row> = shared.chain(own.iter().copied()).collect();
+    rows.sort_by_key(|row| row.name);
+    rows
 }
 
 pub fn find(side: Side, name: &str) -> Option<&'static Row> {

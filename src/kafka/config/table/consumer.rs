@@ -1,4 +1,4 @@
-//! Settings of `consumer.properties`.
+//! Settings of `consumer.properties` that are the consumer's own.
 
 use super::{INT_MAX, Kind, Row, Side, modelled, other};
 
@@ -26,41 +26,13 @@ pub(super) const ROWS: &[Row] = &[
         "latest",
         "Where to begin when there is no valid committed offset: the start of the log, its end, or an exception. Never asked otherwise.",
     ),
-    other(
-        SIDE,
-        "bootstrap.servers",
-        Kind::List(&[]),
-        "",
-        "Brokers to ask first. The testbed fills in the cluster's.",
-    ),
     modelled(SIDE, "check.crcs", Kind::Boolean, "true", "Check the checksum of every batch read."),
-    other(
-        SIDE,
-        "client.dns.lookup",
-        Kind::OneOf(&["use_all_dns_ips", "resolve_canonical_bootstrap_servers_only"]),
-        "use_all_dns_ips",
-        "How a broker's name becomes addresses.",
-    ),
-    modelled(
-        SIDE,
-        "client.id",
-        Kind::Text,
-        "",
-        "The name under which the client appears in the broker's logs and member ids. The testbed sets it to the actor's name.",
-    ),
     other(
         SIDE,
         "client.rack",
         Kind::Text,
         "",
         "Where the consumer stands, for reading from a near follower.",
-    ),
-    other(
-        SIDE,
-        "connections.max.idle.ms",
-        Kind::Long { min: -1, max: i64::MAX },
-        "540000",
-        "When the client closes a connection it has not used.",
     ),
     modelled(
         SIDE,
@@ -75,13 +47,6 @@ pub(super) const ROWS: &[Row] = &[
         Kind::Boolean,
         "true",
         "Let the client commit the positions of earlier polls by itself: inside `poll()`, before a rebalance and in `close()`.",
-    ),
-    other(
-        SIDE,
-        "enable.metrics.push",
-        Kind::Boolean,
-        "true",
-        "Whether the client sends its metrics to the cluster.",
     ),
     other(
         SIDE,
@@ -146,13 +111,6 @@ pub(super) const ROWS: &[Row] = &[
         "3000",
         "How often a member tells the coordinator that it lives, and hears of rebalances. At most a third of `session.timeout.ms` is wise.",
     ),
-    other(
-        SIDE,
-        "interceptor.classes",
-        Kind::List(&[]),
-        "",
-        "Code that sees every record on its way.",
-    ),
     modelled(
         SIDE,
         "isolation.level",
@@ -184,55 +142,6 @@ pub(super) const ROWS: &[Row] = &[
     ),
     modelled(
         SIDE,
-        "metadata.max.age.ms",
-        Kind::Long { min: 0, max: i64::MAX },
-        "300000",
-        "How old the client's picture of the cluster may grow before it asks again without need.",
-    ),
-    other(
-        SIDE,
-        "metadata.recovery.rebootstrap.trigger.ms",
-        Kind::Long { min: 0, max: i64::MAX },
-        "300000",
-        "When a client without metadata starts over.",
-    ),
-    other(
-        SIDE,
-        "metadata.recovery.strategy",
-        Kind::OneOf(&["none", "rebootstrap"]),
-        "rebootstrap",
-        "What a client does that knows no broker any more.",
-    ),
-    other(
-        SIDE,
-        "metric.reporters",
-        Kind::List(&[]),
-        "org.apache.kafka.common.metrics.JmxReporter",
-        "Where metrics go.",
-    ),
-    other(
-        SIDE,
-        "metrics.num.samples",
-        Kind::Int { min: 1, max: INT_MAX },
-        "2",
-        "Samples kept per metric.",
-    ),
-    other(
-        SIDE,
-        "metrics.recording.level",
-        Kind::OneOf(&["INFO", "DEBUG", "TRACE"]),
-        "INFO",
-        "Which metrics are kept.",
-    ),
-    other(
-        SIDE,
-        "metrics.sample.window.ms",
-        Kind::Long { min: 0, max: i64::MAX },
-        "30000",
-        "Length of one metric sample.",
-    ),
-    modelled(
-        SIDE,
         "partition.assignment.strategy",
         Kind::List(&[
             "range",
@@ -256,74 +165,10 @@ pub(super) const ROWS: &[Row] = &[
     ),
     modelled(
         SIDE,
-        "reconnect.backoff.max.ms",
-        Kind::Long { min: 0, max: i64::MAX },
-        "1000",
-        "Longest pause between attempts to reach a broker that cannot be reached.",
-    ),
-    modelled(
-        SIDE,
-        "reconnect.backoff.ms",
-        Kind::Long { min: 0, max: i64::MAX },
-        "50",
-        "First pause between attempts to reach a broker; doubles up to `reconnect.backoff.max.ms`.",
-    ),
-    modelled(
-        SIDE,
-        "request.timeout.ms",
-        Kind::Int { min: 0, max: INT_MAX },
-        "30000",
-        "How long the client waits for an answer before it closes the connection and tries again or fails.",
-    ),
-    modelled(
-        SIDE,
-        "retry.backoff.max.ms",
-        Kind::Long { min: 0, max: i64::MAX },
-        "1000",
-        "Longest pause between retries.",
-    ),
-    modelled(
-        SIDE,
-        "retry.backoff.ms",
-        Kind::Long { min: 0, max: i64::MAX },
-        "100",
-        "First pause before a retry; doubles, with jitter, up to `retry.backoff.max.ms`.",
-    ),
-    other(
-        SIDE,
-        "security.protocol",
-        Kind::OneOf(&["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]),
-        "PLAINTEXT",
-        "How connections are secured.",
-    ),
-    other(SIDE, "security.providers", Kind::Text, "", "Java security providers."),
-    other(
-        SIDE,
-        "send.buffer.bytes",
-        Kind::Int { min: -1, max: INT_MAX },
-        "131072",
-        "The socket's send buffer.",
-    ),
-    modelled(
-        SIDE,
         "session.timeout.ms",
         Kind::Int { min: 0, max: INT_MAX },
         "45000",
         "When the coordinator takes a silent member for dead and gives its partitions away.",
-    ),
-    other(
-        SIDE,
-        "socket.connection.setup.timeout.max.ms",
-        Kind::Long { min: 0, max: i64::MAX },
-        "30000",
-        "Longest time to wait for a connection after several failures.",
-    ),
-    modelled(
-        SIDE,
-        "socket.connection.setup.timeout.ms",
-        Kind::Long { min: 0, max: i64::MAX },
-        "10000",
-        "How long to wait for a connection to be made.",
     ),
     other(SIDE, "value.deserializer", Kind::Text, "", "Turns bytes into values."),
 ];
