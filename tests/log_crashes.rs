@@ -117,6 +117,10 @@ fn config(trial: &Trial) -> TopicConfig {
         retention: None,
         retention_bytes: None,
         file_delete_delay: Duration::from_secs(60),
+        delete_retention_ms: 86_400_000,
+        min_cleanable_ratio: 0.5,
+        min_compaction_lag: Duration::ZERO,
+        max_compaction_lag: None,
         log_append_time: false,
         timestamp_before_max_ms: i64::MAX,
         timestamp_after_max_ms: i64::MAX,
@@ -141,7 +145,7 @@ async fn open(env: &Env, trial: &Trial) -> (Log, Recovery) {
         wall_time: env.clock.wall_time(),
         now: env.clock.now(),
     };
-    Log::open(env.disk.clone(), "orders-0", Arc::new(config(trial)), &options).unwrap()
+    Log::open(env.disk.clone(), "orders-0", Arc::new(config(trial)), &options).await.unwrap()
 }
 
 fn build(written: &Written, timestamp: i64) -> bytes::Bytes {

@@ -3,6 +3,7 @@
 // Tests read files and settings, and panic where something is wrong.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
+mod cleaning_crashes;
 mod clients;
 mod conformance;
 mod determinism;

@@ -2,8 +2,11 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use super::{partitions::Partition, state::Broker, storage::Work, ticker::Due};
-use crate::kafka::{config::CleanupPolicy, log::LogError};
+use super::{cleaner, partitions::Partition, state::Broker, storage::Work, ticker::Due};
+use crate::kafka::{
+    config::{BrokerConfig, CleanupPolicy},
+    log::LogError,
+};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Chore {
@@ -13,36 +16,49 @@ pub(super) enum Chore {
     CheckpointStarts,
     /// Old segments of logs that are not compacted go.
     Retention,
+    /// The dirtiest log is compacted, and old segments of compacted logs go.
+    Clean,
 }
 
 impl Chore {
-    pub const ALL: [Chore; 3] = [Chore::CheckpointEnds, Chore::CheckpointStarts, Chore::Retention];
+    pub fn of(config: &BrokerConfig) -> impl Iterator<Item = Chore> {
+        let all = [Chore::CheckpointEnds, Chore::CheckpointStarts, Chore::Retention, Chore::Clean];
+        let cleans = config.cleaner_enabled;
+        all.into_iter().filter(move |&chore| chore != Chore::Clean || cleans)
+    }
 
     /// From the broker's start to the chore's first turn.
     pub fn initial_delay(self, broker: &Broker) -> Duration {
-        broker.config.config.log_initial_task_delay
-    }
-
-    /// From the end of one turn to the next.
-    fn interval(self, broker: &Broker) -> Duration {
-        let config = &broker.config.config;
         match self {
-            Chore::CheckpointEnds => config.flush_offset_checkpoint_interval,
-            Chore::CheckpointStarts => config.flush_start_offset_checkpoint_interval,
-            Chore::Retention => config.log_retention_check_interval,
+            Chore::Clean => Duration::ZERO,
+            _ => broker.config.config.log_initial_task_delay,
         }
     }
 }
 
 /// One turn; sees to the next.
 pub(super) async fn perform(broker: &Arc<Broker>, chore: Chore) {
-    match chore {
-        Chore::CheckpointEnds => broker.partitions.checkpoint_ends(broker).await,
-        Chore::CheckpointStarts => broker.partitions.checkpoint_starts(broker).await,
-        Chore::Retention => retain(broker, |policy| policy == CleanupPolicy::Delete).await,
-    }
-    let at = broker.env.clock.now() + chore.interval(broker);
-    broker.ticker.schedule(at, Due::Chore(chore));
+    let config = &broker.config.config;
+    let pause = match chore {
+        Chore::CheckpointEnds => {
+            broker.partitions.checkpoint_ends(broker).await;
+            config.flush_offset_checkpoint_interval
+        }
+        Chore::CheckpointStarts => {
+            broker.partitions.checkpoint_starts(broker).await;
+            config.flush_start_offset_checkpoint_interval
+        }
+        Chore::Retention => {
+            retain(broker, |policy| policy == CleanupPolicy::Delete).await;
+            config.log_retention_check_interval
+        }
+        Chore::Clean => {
+            let cleaned = cleaner::clean_filthiest(broker).await;
+            retain(broker, |policy| policy != CleanupPolicy::Delete).await;
+            if cleaned { Duration::ZERO } else { config.cleaner_backoff }
+        }
+    };
+    broker.ticker.schedule(broker.env.clock.now() + pause, Due::Chore(chore));
 }
 
 /// Applies retention to the logs of some policies. Where logs start is durable before a segment goes.
@@ -51,13 +67,13 @@ async fn retain(broker: &Arc<Broker>, applies: impl Fn(CleanupPolicy) -> bool) {
     let mut expired = Vec::new();
     for partition in broker.partitions.all() {
         let mut log = partition.log();
-        if !applies(log.config().cleanup_policy) {
+        // The directory of a log that was deleted may be another's by now.
+        if partition.is_retired() || !applies(log.config().cleanup_policy) {
             continue;
         }
         match log.expire(now) {
             Ok(true) => {}
             Ok(false) => continue,
-            Err(_) if partition.is_retired() => continue,
             Err(error) => return broker.fail(&error),
         }
         drop(log);
@@ -78,8 +94,13 @@ async fn retain(broker: &Arc<Broker>, applies: impl Fn(CleanupPolicy) -> bool) {
 }
 
 async fn delete_expired(broker: &Arc<Broker>, partition: &Partition) -> Result<(), LogError> {
-    let dir = partition.log().dir().to_owned();
-    let gone = partition.log().delete_below_start()?;
+    let (dir, gone) = {
+        let mut log = partition.log();
+        if partition.is_retired() {
+            return Ok(());
+        }
+        (log.dir().to_owned(), log.delete_below_start()?)
+    };
     tracing::info!(partition = %partition.id, ?gone, "segments deleted");
     let synced = broker.env.disk.sync_dir(&dir).await;
     synced.map_err(|source| LogError::Io { action: "sync", path: dir, source })?;

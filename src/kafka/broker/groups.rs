@@ -116,6 +116,7 @@ impl Groups {
             assignments: BTreeMap::new(),
             config: vec![
                 setting("cleanup.policy", "compact".into()),
+                setting("compression.type", "producer".into()),
                 setting("segment.bytes", config.offsets_topic_segment_bytes.to_string()),
             ],
         });
@@ -387,7 +388,8 @@ fn read(partition: &Partition, from: Offset, max_bytes: usize) -> Option<(bytes:
 
 fn encode(records: &[Record], broker: &Broker) -> bytes::Bytes {
     let now = Timestamp::from(broker.env.clock.wall_time());
-    let mut batch = BatchBuilder::new(Compression::None, BATCH_LIMIT);
+    let codec = Compression::from_id(broker.config.config.offsets_topic_compression);
+    let mut batch = BatchBuilder::new(codec.unwrap_or_default(), BATCH_LIMIT);
     for record in records {
         batch.append(now, Some(&record.key), record.value.as_deref(), &[]);
     }

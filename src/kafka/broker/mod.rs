@@ -9,6 +9,7 @@
 
 mod admission;
 mod chores;
+mod cleaner;
 mod connection;
 mod controller;
 mod controller_configs;

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::{
     admission::Admission,
     chores::Chore,
+    cleaner::Cleaner,
     connection,
     controller::Controller,
     controller_link,
@@ -116,7 +117,7 @@ impl Node {
     ) -> Result<Node, NodeError> {
         meta_properties::claim(&env, &config).await?;
         let data_dir = DataDir::open(env.disk.as_ref()).await?;
-        let metadata_log = Arc::new(startup::open_metadata_log(&env, &config, &data_dir)?);
+        let metadata_log = Arc::new(startup::open_metadata_log(&env, &config, &data_dir).await?);
         let is_controller = config.controller().id == config.broker_id;
         let (link, orders) = ControllerLink::new();
         let broker = Arc::new(Broker {
@@ -129,6 +130,7 @@ impl Node {
             ticker: Ticker::default(),
             storage: Storage::default(),
             admission: Admission::new(&config.config),
+            cleaner: Cleaner::new(data_dir.clean.clone()),
             ending: Ending::default(),
             data_dir,
             env: env.clone(),
@@ -145,7 +147,7 @@ impl Node {
         let listener = env.network.listen(address.clone()).await;
         let listener = listener.map_err(|source| NodeError::Listen { address, source })?;
         let now = env.clock.now();
-        for chore in Chore::ALL {
+        for chore in Chore::of(&broker.config.config) {
             broker.ticker.schedule(now + chore.initial_delay(&broker), Due::Chore(chore));
         }
         let expire = now + super::partitions::PRODUCER_EXPIRATION_CHECK;

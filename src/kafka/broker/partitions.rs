@@ -27,6 +27,7 @@ pub(super) const PRODUCER_EXPIRATION_CHECK: Duration = Duration::from_secs(600);
 /// Checkpoint files of the data directory, by Kafka's names.
 pub(super) const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
 pub(super) const LOG_STARTS: &str = "log-start-offset-checkpoint";
+pub(super) const CLEANER_OFFSETS: &str = "cleaner-offset-checkpoint";
 pub(super) const HIGH_WATERMARKS: &str = "replication-offset-checkpoint";
 
 /// One partition and its log.
@@ -200,6 +201,8 @@ impl Partition {
 #[derive(Default)]
 pub(super) struct Partitions {
     by_topic: Mutex<BTreeMap<TopicName, BTreeMap<i32, Arc<Partition>>>>,
+    /// One at a time writes a checkpoint, and none puts an older state over a newer one.
+    pub checkpointing: tokio::sync::Mutex<()>,
 }
 
 impl Partitions {
@@ -244,6 +247,7 @@ impl Partitions {
 
     /// Writes recovery points and high watermarks.
     pub async fn checkpoint_ends(&self, broker: &Arc<Broker>) {
+        let _turn = self.checkpointing.lock().await;
         let mut points = BTreeMap::new();
         let mut watermarks = BTreeMap::new();
         for partition in self.all() {
@@ -257,6 +261,7 @@ impl Partitions {
 
     /// Writes log starts: as in Kafka, only those that the segments' names do not tell.
     pub async fn checkpoint_starts(&self, broker: &Arc<Broker>) {
+        let _turn = self.checkpointing.lock().await;
         let mut starts = BTreeMap::new();
         for partition in self.all() {
             let log = partition.log();
@@ -269,7 +274,7 @@ impl Partitions {
     }
 }
 
-/// Replaces a checkpoint file; a failure takes the broker down.
+/// Replaces a checkpoint file, in one's turn; a failure takes the broker down.
 pub(super) async fn store(
     broker: &Arc<Broker>,
     path: &str,

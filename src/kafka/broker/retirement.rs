@@ -45,6 +45,7 @@ pub(super) async fn retire_partitions(broker: &Arc<Broker>) -> Result<(), LogErr
         // Whoever gets the same name next must not be opened with these partitions' recovery points.
         broker.partitions.checkpoint_ends(broker).await;
         broker.partitions.checkpoint_starts(broker).await;
+        broker.cleaner.forget_missing(broker).await;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, io, sync::Arc};
 use super::{
     node::NodeConfig,
     observer::Event,
-    partitions::{LOG_STARTS, Partition, RECOVERY_POINTS},
+    partitions::{CLEANER_OFFSETS, LOG_STARTS, Partition, RECOVERY_POINTS},
     retirement,
     state::Broker,
 };
@@ -30,6 +30,8 @@ pub(super) struct DataDir {
     shutdown: Shutdown,
     recovery_points: BTreeMap<TopicPartition, Offset>,
     log_starts: BTreeMap<TopicPartition, Offset>,
+    /// Where the last cleaning of each log ended.
+    pub clean: BTreeMap<TopicPartition, Offset>,
 }
 
 impl DataDir {
@@ -49,6 +51,7 @@ impl DataDir {
             shutdown,
             recovery_points: load_offsets(disk, RECOVERY_POINTS)?,
             log_starts: load_offsets(disk, LOG_STARTS)?,
+            clean: load_offsets(disk, CLEANER_OFFSETS)?,
         })
     }
 
@@ -75,7 +78,7 @@ pub(super) async fn mark_clean(disk: &dyn Disk) -> io::Result<()> {
 }
 
 /// Opens the metadata log.
-pub(super) fn open_metadata_log(
+pub(super) async fn open_metadata_log(
     env: &Env,
     config: &NodeConfig,
     dir: &DataDir,
@@ -89,7 +92,7 @@ pub(super) fn open_metadata_log(
         ..config.config.topic_defaults.clone()
     });
     let options = dir.options(env, config, &id);
-    let (mut log, _) = Log::open(Arc::clone(&env.disk), &id.to_string(), topic, &options)?;
+    let (mut log, _) = Log::open(Arc::clone(&env.disk), &id.to_string(), topic, &options).await?;
     log.set_high_watermark(log.end_offset());
     // The controller never changes, so its epoch does not either.
     Ok(Partition::new(id, METADATA_TOPIC_ID, LeaderEpoch(0), log))
@@ -123,9 +126,11 @@ async fn open_partition(
     if is_new {
         // What the checkpoints say is of a topic that had the same name.
         (options.recovery_point, options.log_start) = Default::default();
+        broker.cleaner.forget(&id);
     }
     let topic_config = Arc::new(topic_config(config, topic));
-    let (mut log, recovery) = Log::open(Arc::clone(&env.disk), &dir, topic_config, &options)?;
+    let (mut log, recovery) =
+        Log::open(Arc::clone(&env.disk), &dir, topic_config, &options).await?;
     // With one replica everything in the log is committed.
     log.set_high_watermark(log.end_offset());
     log.assign_epoch(image.leader_epoch);

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 
 use super::{
     admission::Admission,
+    cleaner::Cleaner,
     controller::Controller,
     controller_link::ControllerLink,
     groups::Groups,
@@ -40,6 +41,7 @@ pub(super) struct Broker {
     pub ticker: Ticker,
     pub storage: Storage,
     pub admission: Admission,
+    pub cleaner: Cleaner,
     pub ending: Ending,
     pub data_dir: DataDir,
 }

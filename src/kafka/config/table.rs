@@ -96,6 +96,22 @@ const fn other(
     Row { name, side, kind, default, support: Support::NotModelled, meaning }
 }
 
+/// Parts of a table as one.
+const fn join<const N: usize>(parts: &[&[Row]]) -> [Row; N] {
+    let mut rows = [parts[0][0]; N];
+    let (mut part, mut at, mut count) = (0, 0, 0);
+    while part < parts.len() {
+        if at == parts[part].len() {
+            (part, at) = (part + 1, 0);
+            continue;
+        }
+        rows[count] = parts[part][at];
+        (at, count) = (at + 1, count + 1);
+    }
+    assert!(count == N, "the parts are as long as the whole");
+    rows
+}
+
 impl Row {
     /// Says what is wrong with `text` as a value and what is allowed.
     pub fn check(&self, text: &str) -> Result<(), String> {

@@ -84,6 +84,10 @@ impl<E: Entry> Entries<E> {
         Ok(())
     }
 
+    fn size(&self) -> u64 {
+        (self.entries.len() * E::SIZE) as u64
+    }
+
     fn take_dirty(&mut self) -> Option<(String, Arc<dyn File>)> {
         std::mem::take(&mut self.dirty).then(|| (self.path.clone(), self.file.clone()))
     }
@@ -158,6 +162,16 @@ impl OffsetIndex {
         let relative = offset - self.base;
         let keep = self.inner.entries.partition_point(|entry| i64::from(entry.relative) < relative);
         if keep < self.inner.entries.len() { self.inner.truncate(keep) } else { Ok(()) }
+    }
+
+    /// Bytes of its entries.
+    pub fn size(&self) -> u64 {
+        self.inner.size()
+    }
+
+    /// For a file that is renamed.
+    pub fn set_path(&mut self, path: String) {
+        self.inner.path = path;
     }
 
     pub fn take_dirty(&mut self) -> Option<(String, Arc<dyn File>)> {
@@ -247,6 +261,16 @@ impl TimeIndex {
         let relative = offset - self.base;
         let keep = self.inner.entries.partition_point(|entry| i64::from(entry.relative) < relative);
         if keep < self.inner.entries.len() { self.inner.truncate(keep) } else { Ok(()) }
+    }
+
+    /// Bytes of its entries.
+    pub fn size(&self) -> u64 {
+        self.inner.size()
+    }
+
+    /// For a file that is renamed.
+    pub fn set_path(&mut self, path: String) {
+        self.inner.path = path;
     }
 
     pub fn take_dirty(&mut self) -> Option<(String, Arc<dyn File>)> {

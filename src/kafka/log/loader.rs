@@ -12,13 +12,14 @@ use std::{io, sync::Arc};
 
 use super::{
     checkpoint::CheckpointError,
+    clean::finish_interrupted,
     epochs::LeaderEpochs,
     error::LogError,
     flush::FlushState,
     index::Found,
     partition_log::{Log, OpenOptions, Shutdown},
     producers::Producers,
-    segment::{DELETED, SUFFIXES, Segment, path_of},
+    segment::{SUFFIXES, Segment, offset_of, path_of},
 };
 use crate::{
     env::{Disk, WallTime},
@@ -58,7 +59,7 @@ pub struct Recovery {
 
 impl Log {
     /// Opens the log in `dir`, or begins one there.
-    pub fn open(
+    pub async fn open(
         disk: Arc<dyn Disk>,
         dir: &str,
         config: Arc<TopicConfig>,
@@ -68,7 +69,8 @@ impl Log {
         if names.is_none() {
             disk.create_dir(dir).map_err(LogError::io("create", dir))?;
         }
-        let files = Files::sort(disk.as_ref(), dir, names.unwrap_or_default())?;
+        let names = finish_interrupted(disk.as_ref(), dir, names.unwrap_or_default()).await?;
+        let files = Files::sort(disk.as_ref(), dir, names)?;
         let epochs = LeaderEpochs::load(disk.as_ref(), dir).map_err(|error| match error {
             CheckpointError::Io { path, source } => LogError::Io { action: "read", path, source },
             CheckpointError::Malformed { path, reason } => {
@@ -298,13 +300,8 @@ struct Files {
 }
 
 impl Files {
-    /// Removes left-overs: what was marked for deletion, and indexes without their segment.
+    /// Removes indexes without their segment.
     fn sort(disk: &dyn Disk, dir: &str, names: Vec<String>) -> Result<Self, LogError> {
-        let offset_of = |name: &str, suffix: &str| {
-            let digits = name.strip_suffix(suffix)?.strip_suffix('.')?;
-            let plain = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
-            plain.then(|| digits.parse().ok().map(Offset)).flatten()
-        };
         let all = |suffix| names.iter().filter_map(|name| offset_of(name, suffix)).collect();
         // Names are padded with zeros, so that the order of names is that of offsets.
         let mut files = Files { bases: all(SUFFIXES[0]), snapshots: all("snapshot") };
@@ -313,7 +310,7 @@ impl Files {
             let orphan = SUFFIXES[1..].iter().any(|suffix| {
                 offset_of(name, suffix).is_some_and(|base| !files.bases.contains(&base))
             });
-            if orphan || name.ends_with(DELETED) || name.ends_with(".cleaned") {
+            if orphan {
                 let path = format!("{dir}/{name}");
                 disk.remove(&path).map_err(LogError::io("remove", &path))?;
             }

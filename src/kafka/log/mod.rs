@@ -5,10 +5,11 @@
 //! syncs ([`PendingFlush`]) without holding it. Appends go to the page cache and are durable only after
 //! a flush, as in Kafka, whose durability comes from replication.
 //!
-//! Read [`Log`] first; `loader.rs` is recovery, `producers.rs` idempotence.
+//! Read [`Log`] first; `loader.rs` is recovery, `producers.rs` idempotence, `clean/` compaction.
 
 mod append;
 mod checkpoint;
+mod clean;
 mod epochs;
 mod error;
 mod flush;
@@ -30,6 +31,7 @@ pub use checkpoint::{
     CheckpointError, id_from_text, id_to_text, load_offsets, load_partition_metadata, read_text,
     store_offsets, store_partition_metadata, write_atomically,
 };
+pub use clean::{Cleanable, Cleaned, CleanerLimits, Cleaning, Step, Swap, discard_cleaned};
 pub use epochs::EpochEntry;
 pub use error::{AppendError, LogError, ReadError};
 pub use flush::PendingFlush;

@@ -225,6 +225,14 @@ impl Producers {
         }
     }
 
+    /// Where each producer's last batch ends.
+    pub fn last_offsets(&self) -> BTreeMap<ProducerId, Offset> {
+        let last = |(&id, entry): (&ProducerId, &ProducerEntry)| {
+            entry.last_batch().map(|batch| (id, batch.last_offset))
+        };
+        self.entries.iter().filter_map(last).collect()
+    }
+
     /// Forgets producers that wrote nothing for `producer.id.expiration.ms`.
     pub fn remove_expired(&mut self, now: WallTime) {
         let expiration = self.expiration;

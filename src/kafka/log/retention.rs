@@ -95,7 +95,7 @@ impl Log {
         self.changing(|log| {
             let count = log.below_start();
             let gone = log.segment_bases().take(count).collect();
-            log.retire_segments(0..count)?;
+            log.retire_segments(0..count, None)?;
             Ok(gone)
         })
     }

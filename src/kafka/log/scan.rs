@@ -1,5 +1,7 @@
 //! Walking the batches of a segment's file, headers alone or checked as a whole.
 
+use bytes::Bytes;
+
 use super::error::LogError;
 use crate::{
     env::File,
@@ -76,6 +78,12 @@ impl<'a> Scan<'a> {
         let found = Found { header, position: self.position };
         self.position += size as u64;
         Ok(Some(found))
+    }
+
+    /// The bytes of the batch that was found last, in a walk over whole batches.
+    pub fn last_batch(&self, found: &Found) -> Bytes {
+        let from = (found.position - self.buffered_from) as usize;
+        Bytes::copy_from_slice(&self.buffer[from..from + found.header.size()])
     }
 
     /// As [`Scan::next`], with what is no batch being an error of the log.

@@ -88,6 +88,31 @@ pub(super) fn path_of(dir: &str, base: Offset, suffix: &str) -> String {
     format!("{dir}/{:020}.{suffix}", base.0)
 }
 
+/// The offset in a file's name, if it is all of the name before the suffix.
+pub(super) fn offset_of(name: &str, suffix: &str) -> Option<Offset> {
+    let digits = name.strip_suffix(suffix)?.strip_suffix('.')?;
+    let plain = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    plain.then(|| digits.parse().ok().map(Offset)).flatten()
+}
+
+/// Bytes of the entries in both indexes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct IndexSizes {
+    offsets: u64,
+    times: u64,
+}
+
+impl IndexSizes {
+    pub fn plus(self, other: IndexSizes) -> IndexSizes {
+        let offsets = self.offsets + other.offsets;
+        IndexSizes { offsets, times: self.times + other.times }
+    }
+
+    pub fn exceed(self, most: u32) -> bool {
+        self.offsets.max(self.times) > u64::from(most)
+    }
+}
+
 impl Segment {
     /// Opens the segment, creating its files as needed. The second result tells whether the indexes are
     /// of use; if not they are empty.
@@ -98,13 +123,48 @@ impl Segment {
         config: &TopicConfig,
         now: WallTime,
     ) -> Result<(Self, Found), LogError> {
-        let path = path_of(dir, base, "log");
+        let paths = SUFFIXES.map(|suffix| path_of(dir, base, suffix));
+        Self::open_at(disk, paths, base, config, now)
+    }
+
+    /// A new segment whose files' names end in `ending`, to stand beside one with the same base.
+    pub fn create_beside(
+        disk: &dyn Disk,
+        dir: &str,
+        base: Offset,
+        ending: &str,
+        config: &TopicConfig,
+        created: WallTime,
+    ) -> Result<Self, LogError> {
+        let paths = SUFFIXES.map(|suffix| path_of(dir, base, suffix) + ending);
+        for path in &paths {
+            // What an earlier attempt left would be appended to.
+            disk.open(path, OpenMode::Truncate).map_err(LogError::io("create", path))?;
+        }
+        let (segment, _) = Self::open_at(disk, paths, base, config, created)?;
+        Ok(segment)
+    }
+
+    /// After the files of a segment that stood beside another have got its names.
+    pub fn set_plain_paths(&mut self, dir: &str) {
+        let [log, index, times] = SUFFIXES.map(|suffix| path_of(dir, self.base, suffix));
+        self.path = log;
+        self.index.set_path(index);
+        self.times.set_path(times);
+    }
+
+    fn open_at(
+        disk: &dyn Disk,
+        [path, index_path, times_path]: [String; 3],
+        base: Offset,
+        config: &TopicConfig,
+        now: WallTime,
+    ) -> Result<(Self, Found), LogError> {
         let file = disk.open(&path, OpenMode::Create).map_err(LogError::io("open", &path))?;
         let size = u32::try_from(file.len()).unwrap_or(u32::MAX);
         let max = config.segment_index_bytes;
-        let (index, found) = OffsetIndex::open(disk, path_of(dir, base, "index"), base, max)?;
-        let (times, times_found) =
-            TimeIndex::open(disk, path_of(dir, base, "timeindex"), base, max)?;
+        let (index, found) = OffsetIndex::open(disk, index_path, base, max)?;
+        let (times, times_found) = TimeIndex::open(disk, times_path, base, max)?;
         let beyond = index.last_position() > size;
         let found = match (found, times_found) {
             // An empty segment has nothing to index.
@@ -140,6 +200,19 @@ impl Segment {
         Ok(())
     }
 
+    pub fn created(&self) -> WallTime {
+        self.created
+    }
+
+    pub fn index_sizes(&self) -> IndexSizes {
+        IndexSizes { offsets: self.index.size(), times: self.times.size() }
+    }
+
+    /// Where the batch with `offset` begins, or one before it.
+    pub fn position_before(&self, offset: Offset) -> u32 {
+        self.index.lookup(offset)
+    }
+
     /// Headers from a batch's position to the end.
     pub fn scan_from(&self, position: u32) -> Scan<'_> {
         let (from, end) = (u64::from(position), u64::from(self.size));
@@ -163,7 +236,7 @@ impl Segment {
             Some(first) if first.0 >= 0 => i128::from(next.max.0.0) - i128::from(first.0),
             _ => i128::from(now.0) - i128::from(self.created.0),
         };
-        let too_old = self.size > 0 && waited > config.segment_age.as_millis() as i128;
+        let too_old = self.size > 0 && waited > config.max_segment_age().as_millis() as i128;
         let too_big = u64::from(self.size) + bytes as u64 > u64::from(config.segment_bytes);
         let too_far = next.last - self.base > i64::from(i32::MAX);
         too_big && self.size > 0

@@ -70,17 +70,20 @@ impl Log {
         &mut self,
         range: std::ops::Range<usize>,
     ) -> Result<(), LogError> {
-        self.take_out(range, |disk, path| disk.remove(path).map_err(LogError::io("remove", path)))
+        let remove =
+            |disk: &dyn Disk, path: &str| disk.remove(path).map_err(LogError::io("remove", path));
+        self.take_out(range, None, remove)
     }
 
     /// Takes segments and their snapshots out of the log: renames their files to `.deleted`, as Kafka does
-    /// for readers that are still at them.
+    /// for readers that are still at them. The snapshot of a segment that another one replaces stays.
     pub(super) fn retire_segments(
         &mut self,
         range: std::ops::Range<usize>,
+        replaced: Option<Offset>,
     ) -> Result<(), LogError> {
         let mut deleted = std::mem::take(&mut self.deleted);
-        let taken = self.take_out(range, |disk, path| {
+        let taken = self.take_out(range, replaced, |disk, path| {
             let retired = format!("{path}{DELETED}");
             disk.rename(path, &retired).map_err(LogError::io("rename", path))?;
             deleted.push(retired);
@@ -93,13 +96,17 @@ impl Log {
     fn take_out(
         &mut self,
         range: std::ops::Range<usize>,
+        replaced: Option<Offset>,
         mut act: impl FnMut(&dyn Disk, &str) -> Result<(), LogError>,
     ) -> Result<(), LogError> {
         let gone: Vec<Offset> = self.segments.drain(range).map(|segment| segment.base).collect();
         for (base, suffix) in gone.iter().flat_map(|base| SUFFIXES.map(|suffix| (*base, suffix))) {
             act(self.disk.as_ref(), &path_of(&self.dir, base, suffix))?;
         }
-        for path in self.producers.forget_snapshots(|offset| gone.contains(&offset)) {
+        for path in self
+            .producers
+            .forget_snapshots(|offset| gone.contains(&offset) && Some(offset) != replaced)
+        {
             act(self.disk.as_ref(), &path)?;
         }
         if !gone.is_empty() {

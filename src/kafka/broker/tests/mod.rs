@@ -1,6 +1,7 @@
 //! The broker through the wire, in the simulated world.
 
 mod bench;
+mod compaction;
 mod configs;
 mod descriptions;
 mod groups;

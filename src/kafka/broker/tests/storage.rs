@@ -19,7 +19,7 @@ use crate::{kafka::protocol::ResponseError, sim::Latency};
 
 const LONG: Duration = Duration::from_secs(100_000);
 
-fn setting(name: &str, value: &str) -> (String, String) {
+pub(super) fn setting(name: &str, value: &str) -> (String, String) {
     (name.into(), value.into())
 }
 
@@ -45,7 +45,7 @@ fn name(topic: &'static str) -> TopicName {
 }
 
 /// Where `t-0` starts.
-async fn start_offset(wire: &mut Wire) -> i64 {
+pub(super) async fn start_offset(wire: &mut Wire) -> i64 {
     let ask = ListOffsetsPartition::default().with_timestamp(-2);
     let topic = ListOffsetsTopic::default().with_name(name("t")).with_partitions(vec![ask]);
     let answer = wire.ask(6, &ListOffsetsRequest::default().with_topics(vec![topic])).await;

@@ -1,13 +1,23 @@
 //! Settings of `server.properties`.
 
-use super::{INT_MAX, Kind, Row, Side, modelled, other};
+use super::{INT_MAX, Kind, Row, Side, join, modelled, other};
+
+mod log;
 
 const SIDE: Side = Side::Broker;
 
 const COUNT: Kind = Kind::Int { min: 0, max: INT_MAX };
 const LONG: Kind = Kind::Long { min: 0, max: i64::MAX };
 
-pub(super) const ROWS: &[Row] = &[
+/// By name: the rows of logs are in a file of their own.
+pub(super) const ROWS: &[Row] =
+    &join::<{ BEFORE_LOG.len() + log::ROWS.len() + AFTER_LOG.len() }>(&[
+        BEFORE_LOG,
+        log::ROWS,
+        AFTER_LOG,
+    ]);
+
+const BEFORE_LOG: &[Row] = &[
     other(SIDE, "advertised.listeners", Kind::Text, "", "The addresses clients are told."),
     other(SIDE, "authorizer.class.name", Kind::Text, "", "Who decides what a client may do."),
     modelled(
@@ -186,195 +196,9 @@ pub(super) const ROWS: &[Row] = &[
         "PLAINTEXT://:9092",
         "The addresses the broker listens at.",
     ),
-    other(
-        SIDE,
-        "log.cleaner.backoff.ms",
-        LONG,
-        "15000",
-        "How long compaction rests with nothing to do.",
-    ),
-    other(
-        SIDE,
-        "log.cleaner.delete.retention.ms",
-        LONG,
-        "86400000",
-        "Default of `delete.retention.ms`.",
-    ),
-    other(SIDE, "log.cleaner.enable", Kind::Boolean, "true", "Whether compaction runs."),
-    other(
-        SIDE,
-        "log.cleaner.max.compaction.lag.ms",
-        Kind::Long { min: 1, max: i64::MAX },
-        "9223372036854775807",
-        "Default of `max.compaction.lag.ms`.",
-    ),
-    other(
-        SIDE,
-        "log.cleaner.min.cleanable.ratio",
-        Kind::Double { min: 0.0, max: 1.0 },
-        "0.5",
-        "Default of `min.cleanable.dirty.ratio`.",
-    ),
-    other(
-        SIDE,
-        "log.cleaner.min.compaction.lag.ms",
-        LONG,
-        "0",
-        "Default of `min.compaction.lag.ms`.",
-    ),
-    other(SIDE, "log.cleaner.threads", COUNT, "1", "Threads of compaction."),
-    modelled(
-        SIDE,
-        "log.cleanup.policy",
-        Kind::List(&["delete", "compact"]),
-        "delete",
-        "Default of topics' `cleanup.policy`.",
-    ),
-    other(SIDE, "log.dir", Kind::Text, "/tmp/kafka-logs", "Where the logs lie."),
-    other(SIDE, "log.dirs", Kind::Text, "", "Where the logs lie, if in several directories."),
-    modelled(
-        SIDE,
-        "log.flush.interval.messages",
-        Kind::Long { min: 1, max: i64::MAX },
-        "9223372036854775807",
-        "Default of topics' `flush.messages`.",
-    ),
-    modelled(
-        SIDE,
-        "log.flush.interval.ms",
-        Kind::Long { min: 0, max: i64::MAX },
-        "",
-        "Default of topics' `flush.ms`; without it `log.flush.scheduler.interval.ms` counts.",
-    ),
-    modelled(
-        SIDE,
-        "log.flush.offset.checkpoint.interval.ms",
-        Kind::Int { min: 0, max: INT_MAX },
-        "60000",
-        "How often recovery points are written, so that a crash re-reads little.",
-    ),
-    modelled(
-        SIDE,
-        "log.flush.scheduler.interval.ms",
-        Kind::Long { min: 0, max: i64::MAX },
-        "9223372036854775807",
-        "Default of `log.flush.interval.ms`.",
-    ),
-    modelled(
-        SIDE,
-        "log.flush.start.offset.checkpoint.interval.ms",
-        Kind::Int { min: 0, max: INT_MAX },
-        "60000",
-        "How often the logs' start offsets are written.",
-    ),
-    modelled(
-        SIDE,
-        "log.index.interval.bytes",
-        Kind::Int { min: 0, max: INT_MAX },
-        "4096",
-        "Default of topics' `index.interval.bytes`.",
-    ),
-    modelled(
-        SIDE,
-        "log.index.size.max.bytes",
-        Kind::Int { min: 4, max: INT_MAX },
-        "10485760",
-        "Default of topics' `segment.index.bytes`.",
-    ),
-    modelled(
-        SIDE,
-        "log.initial.task.delay.ms",
-        LONG,
-        "30000",
-        "How long chores wait after a start.",
-    ),
-    modelled(
-        SIDE,
-        "log.message.timestamp.after.max.ms",
-        Kind::Long { min: 0, max: i64::MAX },
-        "3600000",
-        "Default of topics' `message.timestamp.after.max.ms` (one hour since Kafka 4.0).",
-    ),
-    modelled(
-        SIDE,
-        "log.message.timestamp.before.max.ms",
-        Kind::Long { min: 0, max: i64::MAX },
-        "9223372036854775807",
-        "Default of topics' `message.timestamp.before.max.ms`.",
-    ),
-    modelled(
-        SIDE,
-        "log.message.timestamp.type",
-        Kind::OneOf(&["CreateTime", "LogAppendTime"]),
-        "CreateTime",
-        "Default of topics' `message.timestamp.type`.",
-    ),
-    other(SIDE, "log.preallocate", Kind::Boolean, "false", "Default of `preallocate`."),
-    modelled(
-        SIDE,
-        "log.retention.bytes",
-        Kind::Long { min: -1, max: i64::MAX },
-        "-1",
-        "Default of topics' `retention.bytes`.",
-    ),
-    modelled(
-        SIDE,
-        "log.retention.check.interval.ms",
-        Kind::Long { min: 1, max: i64::MAX },
-        "300000",
-        "How often retention is applied.",
-    ),
-    modelled(
-        SIDE,
-        "log.retention.hours",
-        Kind::Int { min: -1, max: INT_MAX },
-        "168",
-        "Default of topics' `retention.ms`, in hours.",
-    ),
-    modelled(
-        SIDE,
-        "log.retention.minutes",
-        Kind::Int { min: -1, max: INT_MAX },
-        "",
-        "The same in minutes; beats hours.",
-    ),
-    modelled(
-        SIDE,
-        "log.retention.ms",
-        Kind::Long { min: -1, max: i64::MAX },
-        "",
-        "The same in milliseconds; beats minutes.",
-    ),
-    modelled(
-        SIDE,
-        "log.roll.hours",
-        Kind::Int { min: 1, max: INT_MAX },
-        "168",
-        "Default of topics' `segment.ms`, in hours.",
-    ),
-    other(SIDE, "log.roll.jitter.hours", COUNT, "0", "Spreads the rolling of segments."),
-    other(SIDE, "log.roll.jitter.ms", LONG, "", "Spreads the rolling of segments."),
-    modelled(
-        SIDE,
-        "log.roll.ms",
-        Kind::Long { min: 1, max: i64::MAX },
-        "",
-        "The same in milliseconds; beats hours.",
-    ),
-    modelled(
-        SIDE,
-        "log.segment.bytes",
-        Kind::Int { min: 14, max: INT_MAX },
-        "1073741824",
-        "Default of topics' `segment.bytes`, with the same departure.",
-    ),
-    modelled(
-        SIDE,
-        "log.segment.delete.delay.ms",
-        LONG,
-        "60000",
-        "Default of `file.delete.delay.ms`.",
-    ),
+];
+
+const AFTER_LOG: &[Row] = &[
     other(
         SIDE,
         "max.connection.creation.rate",
@@ -510,7 +334,7 @@ pub(super) const ROWS: &[Row] = &[
         "10080",
         "How long an empty group's offsets are kept.",
     ),
-    other(
+    modelled(
         SIDE,
         "offsets.topic.compression.codec",
         Kind::Int { min: 0, max: 4 },

@@ -40,7 +40,7 @@ pub(super) const ROWS: &[Row] = &[
         "3",
         "Effort of zstd, where the broker compresses.",
     ),
-    other(
+    modelled(
         SIDE,
         "delete.retention.ms",
         Kind::Long { min: 0, max: i64::MAX },
@@ -103,7 +103,7 @@ pub(super) const ROWS: &[Row] = &[
         "-2",
         "Local age before tiered segments go.",
     ),
-    other(
+    modelled(
         SIDE,
         "max.compaction.lag.ms",
         Kind::Long { min: 1, max: i64::MAX },
@@ -138,14 +138,14 @@ pub(super) const ROWS: &[Row] = &[
         "CreateTime",
         "Whether timestamps are the producer's or the leader's.",
     ),
-    other(
+    modelled(
         SIDE,
         "min.cleanable.dirty.ratio",
         Kind::Double { min: 0.0, max: 1.0 },
         "0.5",
         "Share of uncompacted bytes that makes a log worth cleaning.",
     ),
-    other(
+    modelled(
         SIDE,
         "min.compaction.lag.ms",
         Kind::Long { min: 0, max: i64::MAX },

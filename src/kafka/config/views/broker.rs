@@ -17,6 +17,8 @@ pub struct BrokerConfig {
     pub offsets_topic_partitions: i32,
     pub offsets_topic_replication_factor: i16,
     pub offsets_topic_segment_bytes: u32,
+    /// Id of the codec of the offsets topic's batches.
+    pub offsets_topic_compression: i16,
     pub offsets_load_buffer_bytes: usize,
     pub offset_metadata_max_bytes: usize,
     /// How long a coordinator waits for its own records to be committed.
@@ -42,6 +44,13 @@ pub struct BrokerConfig {
     pub queued_max_request_bytes: Option<usize>,
     pub connections_max_idle: Duration,
     pub producer_id_expiration: Duration,
+    pub cleaner_enabled: bool,
+    /// How long compaction rests with nothing to do.
+    pub cleaner_backoff: Duration,
+    /// Bytes for the keys of one cleaning, and the share of them that is used.
+    pub cleaner_dedupe_bytes: u64,
+    pub cleaner_load_factor: f64,
+    pub cleaner_io_bytes: u64,
     /// How long the chores on logs wait after a start.
     pub log_initial_task_delay: Duration,
     /// How often retention is applied.
@@ -65,6 +74,11 @@ impl BrokerConfig {
             let reason = format!("{max} must be greater than or equal to {min}");
             return Err(vec![ConfigError::Conflict { names: vec![min, max], reason }]);
         }
+        let dedupe = "log.cleaner.dedupe.buffer.size";
+        if int(dedupe) <= 1 << 20 {
+            let reason = format!("{dedupe} must be at least 1MB per cleaner thread.");
+            return Err(vec![ConfigError::Conflict { names: vec![dedupe], reason }]);
+        }
         let topic_defaults = TopicConfig::of_broker(settings);
         if topic_defaults.compression != "producer" {
             return Err(vec![ConfigError::NotModelled {
@@ -82,6 +96,7 @@ impl BrokerConfig {
             offsets_topic_partitions: int("offsets.topic.num.partitions") as i32,
             offsets_topic_replication_factor: int("offsets.topic.replication.factor") as i16,
             offsets_topic_segment_bytes: int("offsets.topic.segment.bytes") as u32,
+            offsets_topic_compression: int("offsets.topic.compression.codec") as i16,
             offsets_load_buffer_bytes: bytes("offsets.load.buffer.size"),
             offset_metadata_max_bytes: bytes("offset.metadata.max.bytes"),
             offsets_commit_timeout: settings.millis("offsets.commit.timeout.ms"),
@@ -102,6 +117,11 @@ impl BrokerConfig {
             queued_max_request_bytes: queued_max_request_bytes(settings)?,
             connections_max_idle: settings.millis("connections.max.idle.ms"),
             producer_id_expiration: settings.millis("producer.id.expiration.ms"),
+            cleaner_enabled: settings.boolean("log.cleaner.enable"),
+            cleaner_backoff: settings.millis("log.cleaner.backoff.ms"),
+            cleaner_dedupe_bytes: int("log.cleaner.dedupe.buffer.size") as u64,
+            cleaner_load_factor: settings.double("log.cleaner.io.buffer.load.factor"),
+            cleaner_io_bytes: int("log.cleaner.io.buffer.size") as u64,
             log_initial_task_delay: settings.millis("log.initial.task.delay.ms"),
             log_retention_check_interval: settings.millis("log.retention.check.interval.ms"),
             flush_offset_checkpoint_interval: settings

@@ -27,6 +27,13 @@ pub struct TopicConfig {
     pub cleanup_policy: CleanupPolicy,
     pub retention: Option<Duration>,
     pub retention_bytes: Option<u64>,
+    /// `delete.retention.ms`: how long compaction keeps tombstones.
+    pub delete_retention_ms: i64,
+    /// Share of dirty bytes that makes a log worth compacting.
+    pub min_cleanable_ratio: f64,
+    pub min_compaction_lag: Duration,
+    /// `None` for no bound.
+    pub max_compaction_lag: Option<Duration>,
     /// How long a deleted segment's files stay under another name.
     pub file_delete_delay: Duration,
     /// `message.timestamp.type = LogAppendTime`.
@@ -66,6 +73,11 @@ impl TopicConfig {
             cleanup_policy: policy(&broker.list("log.cleanup.policy")),
             retention: u64::try_from(retention).ok().map(Duration::from_millis),
             retention_bytes: u64::try_from(broker.int("log.retention.bytes")).ok(),
+            delete_retention_ms: broker.int("log.cleaner.delete.retention.ms"),
+            min_cleanable_ratio: broker.double("log.cleaner.min.cleanable.ratio"),
+            min_compaction_lag: broker.millis("log.cleaner.min.compaction.lag.ms"),
+            max_compaction_lag: bounded(broker.int("log.cleaner.max.compaction.lag.ms"))
+                .map(Duration::from_millis),
             file_delete_delay: broker.millis("log.segment.delete.delay.ms"),
             log_append_time: broker.text("log.message.timestamp.type") == "LogAppendTime",
             timestamp_before_max_ms: broker.int("log.message.timestamp.before.max.ms"),
@@ -80,6 +92,11 @@ impl TopicConfig {
         for (name, _) in topic.given() {
             config.take(topic, name);
         }
+        if config.max_compaction_lag.is_some_and(|most| most < config.min_compaction_lag) {
+            let (min, max) = ("min.compaction.lag.ms", "max.compaction.lag.ms");
+            let reason = format!("{min} must not be greater than {max}");
+            return Err(vec![ConfigError::Conflict { names: vec![min, max], reason }]);
+        }
         if topic.is_set("compression.type") && config.compression != "producer" {
             return Err(vec![ConfigError::NotModelled {
                 names: vec!["compression.type"],
@@ -88,6 +105,14 @@ impl TopicConfig {
             }]);
         }
         Ok(config)
+    }
+
+    /// Age after which a new segment begins: what must be compacted in time must be rolled by then.
+    pub fn max_segment_age(&self) -> Duration {
+        match self.max_compaction_lag {
+            Some(lag) if self.cleanup_policy != CleanupPolicy::Delete => self.segment_age.min(lag),
+            _ => self.segment_age,
+        }
     }
 
     fn take(&mut self, topic: &Settings, name: &str) {
@@ -106,6 +131,12 @@ impl TopicConfig {
             "cleanup.policy" => self.cleanup_policy = policy(&topic.list(name)),
             "retention.ms" => self.retention = topic.duration(name),
             "retention.bytes" => self.retention_bytes = u64::try_from(int()).ok(),
+            "delete.retention.ms" => self.delete_retention_ms = int(),
+            "min.cleanable.dirty.ratio" => self.min_cleanable_ratio = topic.double(name),
+            "min.compaction.lag.ms" => self.min_compaction_lag = topic.millis(name),
+            "max.compaction.lag.ms" => {
+                self.max_compaction_lag = bounded(int()).map(Duration::from_millis)
+            }
             "file.delete.delay.ms" => self.file_delete_delay = topic.millis(name),
             "message.timestamp.type" => self.log_append_time = topic.text(name) == "LogAppendTime",
             "message.timestamp.before.max.ms" => self.timestamp_before_max_ms = int(),

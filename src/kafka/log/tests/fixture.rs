@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use super::memory_disk::MemoryDisk;
 use crate::{
-    env::{Instant, WallTime},
+    env::{Disk, Instant, WallTime},
     kafka::{
         config::{CleanupPolicy, TopicConfig},
         log::{
@@ -42,6 +42,10 @@ pub fn config() -> TopicConfig {
         retention: None,
         retention_bytes: None,
         file_delete_delay: Duration::from_secs(60),
+        delete_retention_ms: 1_000,
+        min_cleanable_ratio: 0.0,
+        min_compaction_lag: Duration::ZERO,
+        max_compaction_lag: None,
         log_append_time: false,
         timestamp_before_max_ms: i64::MAX,
         timestamp_after_max_ms: 3_600_000,
@@ -92,8 +96,17 @@ impl Fixture {
 
     pub fn open(disk: MemoryDisk, config: TopicConfig, options: &OpenOptions) -> Self {
         let config = Arc::new(config);
-        let (log, recovery) = Log::open(Arc::new(disk.clone()), DIR, config, options).unwrap();
+        let (log, recovery) = now(Log::open(Arc::new(disk.clone()), DIR, config, options)).unwrap();
         Fixture { disk, log, recovery }
+    }
+
+    /// As [`Fixture::reopen`], with the files removed that end so.
+    pub fn reopen_without(self, endings: &[&str]) -> Self {
+        let names = self.disk.list(DIR).unwrap();
+        for name in names.iter().filter(|name| endings.iter().any(|end| name.ends_with(end))) {
+            self.disk.remove(&format!("{DIR}/{name}")).unwrap();
+        }
+        self.reopen()
     }
 
     /// The log as it is found after its process was killed.

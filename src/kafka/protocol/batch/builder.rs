@@ -167,19 +167,10 @@ impl BatchBuilder {
             self.max_timestamp = timestamp;
         }
         self.max_timestamp = self.max_timestamp.max(timestamp);
-        let out = &mut self.buffer;
-        out.reserve(body + 5);
-        varint::put(out, body as i64);
-        out.put_u8(0);
-        varint::put(out, timestamp.0.wrapping_sub(self.base_timestamp.0));
-        varint::put(out, i64::from(self.count));
-        put_field(out, key);
-        put_field(out, value);
-        varint::put(out, headers.len() as i64);
-        for header in headers {
-            put_field(out, Some(header.key.as_bytes()));
-            put_field(out, header.value.as_deref());
-        }
+        self.buffer.reserve(body + 5);
+        varint::put(&mut self.buffer, body as i64);
+        let delta = timestamp.0.wrapping_sub(self.base_timestamp.0);
+        put_body(&mut self.buffer, delta, i64::from(self.count), key, value, headers);
         self.count += 1;
         self.count - 1
     }
@@ -253,6 +244,27 @@ pub fn set_producer(batch: &[u8], id: ProducerId, epoch: ProducerEpoch, base: Se
     fields.put_i32(base.0);
     seal(&mut copy);
     copy.freeze()
+}
+
+/// What follows a record's size.
+pub(super) fn put_body(
+    out: &mut BytesMut,
+    timestamp_delta: i64,
+    offset_delta: i64,
+    key: Option<&[u8]>,
+    value: Option<&[u8]>,
+    headers: &[RecordHeader],
+) {
+    out.put_u8(0);
+    varint::put(out, timestamp_delta);
+    varint::put(out, offset_delta);
+    put_field(out, key);
+    put_field(out, value);
+    varint::put(out, headers.len() as i64);
+    for header in headers {
+        put_field(out, Some(header.key.as_bytes()));
+        put_field(out, header.value.as_deref());
+    }
 }
 
 /// `DefaultRecord.sizeOf(key, value, headers)`.

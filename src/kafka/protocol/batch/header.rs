@@ -21,6 +21,8 @@ pub(super) const PRODUCER_ID_AT: usize = 43;
 const LOG_APPEND_TIME: i16 = 1 << 3;
 const TRANSACTIONAL: i16 = 1 << 4;
 const CONTROL: i16 = 1 << 5;
+/// KIP-534: the base timestamp is the time from which on tombstones may go.
+const DELETE_HORIZON: i16 = 1 << 6;
 
 /// Why bytes are not a batch.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -75,6 +77,19 @@ impl Attributes {
         self.0 & TRANSACTIONAL != 0
     }
 
+    pub(super) fn has_delete_horizon(self) -> bool {
+        self.0 & DELETE_HORIZON != 0
+    }
+
+    pub(super) fn with_delete_horizon(self) -> Self {
+        Attributes(self.0 | DELETE_HORIZON)
+    }
+
+    /// Neither compressed nor with a delete horizon.
+    pub(super) fn plain(self) -> Self {
+        Attributes(self.0 & (LOG_APPEND_TIME | TRANSACTIONAL | CONTROL))
+    }
+
     /// Whether the records are markers of the coordinator's, not shown to applications.
     pub fn is_control(self) -> bool {
         self.0 & CONTROL != 0
@@ -91,7 +106,7 @@ pub struct BatchHeader {
     pub crc: u32,
     pub attributes: Attributes,
     pub last_offset_delta: i32,
-    /// Of the first record; the others are stored as differences.
+    /// Of the first record, or the delete horizon; the records' are stored as differences.
     pub base_timestamp: Timestamp,
     pub max_timestamp: Timestamp,
     pub producer_id: ProducerId,
@@ -171,6 +186,11 @@ impl BatchHeader {
         } else {
             self.base_sequence.plus(self.last_offset_delta)
         }
+    }
+
+    /// From when on compaction may remove the batch's tombstones; set when it first met them.
+    pub fn delete_horizon(&self) -> Option<Timestamp> {
+        self.attributes.has_delete_horizon().then_some(self.base_timestamp)
     }
 
     pub fn has_producer_id(&self) -> bool {

@@ -12,6 +12,7 @@ mod builder;
 mod compression;
 mod header;
 mod records;
+mod retain;
 #[cfg(test)]
 mod tests;
 mod varint;
@@ -23,3 +24,4 @@ pub use header::{
     check_crc, set_log_append_time, starts_with_partial,
 };
 pub use records::{Record, RecordHeader, Records};
+pub use retain::{retain, retain_none};

@@ -1,0 +1,211 @@
+//! Compaction as clients meet it, and the coordinator that lives on a compacted topic.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use kafka_protocol::{
+    messages::{
+        FindCoordinatorRequest, OffsetCommitRequest, OffsetFetchRequest, ProduceRequest, TopicName,
+        offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic},
+        offset_fetch_request::OffsetFetchRequestTopic,
+        produce_request::{PartitionProduceData, TopicProduceData},
+    },
+    protocol::StrBytes,
+};
+
+use super::{
+    bench::{NodeConfig, Wire, beside_a_changed, pause, start_changed},
+    requests::fetch,
+    storage::{setting, start_offset},
+};
+use crate::{
+    env::Env,
+    kafka::{
+        config::{BrokerConfig, Settings, Side},
+        protocol::batch::{BatchBuilder, BatchOptions, Batches, Compression},
+        types::Timestamp,
+    },
+    sim::World,
+};
+
+const LONG: Duration = Duration::from_secs(100_000);
+/// The cleaner looks every 15 seconds.
+const A_CLEANING: Duration = Duration::from_secs(20);
+
+fn batch(env: &Env, key: u8, value: Option<u8>) -> Bytes {
+    let mut batch = BatchBuilder::new(Compression::None, 1 << 16);
+    let now = Timestamp::from(env.clock.wall_time());
+    batch.append(now, Some(&[key]), value.as_ref().map(std::slice::from_ref), &[]);
+    batch.build(&BatchOptions::default())
+}
+
+async fn put(env: &Env, wire: &mut Wire, key: u8, value: Option<u8>) {
+    let data = PartitionProduceData::default().with_records(Some(batch(env, key, value)));
+    let topic = TopicProduceData::default()
+        .with_name(TopicName(StrBytes::from_static_str("t")))
+        .with_partition_data(vec![data]);
+    let request = ProduceRequest::default().with_acks(-1).with_timeout_ms(1000);
+    let answer = wire.ask(9, &request.with_topic_data(vec![topic])).await;
+    assert_eq!(answer.responses[0].partition_responses[0].error_code, 0);
+}
+
+/// Offset, key and value of all that is left of `t-0`, fetched as a consumer does.
+async fn consume(wire: &mut Wire) -> Vec<(i64, u8, Option<u8>)> {
+    let (mut from, mut found) = (0, Vec::new());
+    loop {
+        let answer = wire.ask(12, &fetch(from, 1, Duration::ZERO)).await;
+        let data = &answer.responses[0].partitions[0];
+        assert_eq!(data.error_code, 0);
+        for batch in Batches::new(data.records.clone().unwrap()).map(Result::unwrap) {
+            from = batch.header.next_offset().0;
+            for record in batch.records().unwrap().map(Result::unwrap) {
+                let value = record.value.map(|value| value[0]);
+                found.push((record.offset.0, record.key.unwrap()[0], value));
+            }
+        }
+        if from >= data.high_watermark {
+            return found;
+        }
+    }
+}
+
+/// Segments of two records.
+fn compacted(node: &mut NodeConfig) {
+    node.topics[0].config = vec![
+        setting("cleanup.policy", "compact"),
+        setting("segment.bytes", "150"),
+        setting("delete.retention.ms", "60000"),
+    ];
+}
+
+#[test]
+fn a_consumer_finds_the_last_value_of_each_key() {
+    beside_a_changed(LONG, compacted, |world, env| async move {
+        let mut wire = Wire::open(&env).await;
+        for value in 0..30 {
+            put(&env, &mut wire, value % 3, Some(value)).await;
+        }
+        put(&env, &mut wire, 1, None).await;
+        for value in [100, 101] {
+            put(&env, &mut wire, 9, Some(value)).await;
+        }
+        let written = 33;
+        pause(&env, A_CLEANING).await;
+        let left = [
+            (27, 0, Some(27)),
+            (29, 2, Some(29)),
+            (30, 1, None),
+            (31, 9, Some(100)),
+            (32, 9, Some(101)),
+        ];
+        assert_eq!(consume(&mut wire).await, left);
+        let checkpoint =
+            String::from_utf8(world.disk("b1").read("cleaner-offset-checkpoint").unwrap());
+        assert_eq!(checkpoint.unwrap(), format!("0\n1\nt 0 {}\n", written - 1));
+        // The active segment keeps its records; the tombstone waits for its time, and a cleaning.
+        world.power_loss("b1");
+        start_changed(&world, LONG, compacted);
+        let mut wire = Wire::open(&env).await;
+        assert_eq!(consume(&mut wire).await[..3], left[..3]);
+        pause(&env, Duration::from_secs(60)).await;
+        for value in 0..20 {
+            put(&env, &mut wire, 50, Some(value)).await;
+        }
+        pause(&env, A_CLEANING).await;
+        let keys: Vec<_> = consume(&mut wire).await.into_iter().map(|(_, key, _)| key).collect();
+        assert!(!keys.contains(&1), "{keys:?}");
+    });
+}
+
+#[test]
+fn a_log_that_is_compacted_and_deleted_from_loses_its_oldest_segments() {
+    let both = |node: &mut NodeConfig| {
+        compacted(node);
+        let more = [setting("cleanup.policy", "compact,delete"), setting("retention.ms", "60000")];
+        node.topics[0].config.extend(more);
+    };
+    beside_a_changed(LONG, both, |_, env| async move {
+        let mut wire = Wire::open(&env).await;
+        for key in 0..6 {
+            put(&env, &mut wire, key, Some(key)).await;
+        }
+        pause(&env, A_CLEANING).await;
+        assert_eq!(consume(&mut wire).await.len(), 6);
+        pause(&env, Duration::from_secs(60)).await;
+        assert_eq!(start_offset(&mut wire).await, 6);
+    });
+}
+
+fn small_offsets_topic(node: &mut NodeConfig) {
+    let pairs = [
+        ("offsets.topic.replication.factor", "1"),
+        ("offsets.topic.num.partitions", "1"),
+        ("offsets.topic.segment.bytes", "2000"),
+        ("offsets.topic.compression.codec", "1"),
+        ("log.cleaner.delete.retention.ms", "0"),
+    ];
+    let settings = Settings::from_pairs(Side::Broker, pairs).unwrap();
+    node.config = BrokerConfig::from_settings(&settings).unwrap();
+}
+
+async fn coordinator_is_there(env: &Env, wire: &mut Wire) {
+    let find = FindCoordinatorRequest::default().with_key(StrBytes::from_static_str("g"));
+    while wire.ask(3, &find).await.error_code != 0 {
+        pause(env, Duration::from_millis(100)).await;
+    }
+}
+
+async fn commit(wire: &mut Wire, partition: i32, offset: i64) {
+    let partition = OffsetCommitRequestPartition::default()
+        .with_partition_index(partition)
+        .with_committed_offset(offset);
+    let topic = OffsetCommitRequestTopic::default()
+        .with_name(TopicName(StrBytes::from_static_str("t")))
+        .with_partitions(vec![partition]);
+    let request = OffsetCommitRequest::default()
+        .with_group_id(StrBytes::from_static_str("g").into())
+        .with_generation_id_or_member_epoch(-1)
+        .with_topics(vec![topic]);
+    let answer = wire.ask(7, &request).await;
+    assert_eq!(answer.topics[0].partitions[0].error_code, 0);
+}
+
+async fn committed(wire: &mut Wire) -> Vec<i64> {
+    let topic = OffsetFetchRequestTopic::default()
+        .with_name(TopicName(StrBytes::from_static_str("t")))
+        .with_partition_indexes(vec![0, 1]);
+    let request = OffsetFetchRequest::default()
+        .with_group_id(StrBytes::from_static_str("g").into())
+        .with_topics(Some(vec![topic]));
+    let answer = wire.ask(7, &request).await;
+    answer.topics[0].partitions.iter().map(|partition| partition.committed_offset).collect()
+}
+
+fn bytes_of_offsets_topic(world: &World) -> usize {
+    let disk = world.disk("b1");
+    let logs = disk.files().into_iter();
+    let logs =
+        logs.filter(|path| path.starts_with("__consumer_offsets-0/") && path.ends_with(".log"));
+    logs.map(|path| disk.read(&path).unwrap().len()).sum()
+}
+
+#[test]
+fn a_coordinator_finds_its_offsets_in_a_compacted_topic() {
+    beside_a_changed(LONG, small_offsets_topic, |world, env| async move {
+        let mut wire = Wire::open(&env).await;
+        coordinator_is_there(&env, &mut wire).await;
+        for offset in 0..200 {
+            commit(&mut wire, (offset % 2) as i32, offset).await;
+        }
+        let before = bytes_of_offsets_topic(&world);
+        pause(&env, A_CLEANING).await;
+        let after = bytes_of_offsets_topic(&world);
+        assert!(after * 4 < before, "{before} bytes have become {after}");
+        assert_eq!(committed(&mut wire).await, [198, 199]);
+        world.kill("b1");
+        start_changed(&world, LONG, small_offsets_topic);
+        let mut wire = Wire::open(&env).await;
+        coordinator_is_there(&env, &mut wire).await;
+        assert_eq!(committed(&mut wire).await, [198, 199]);
+    });
+}
