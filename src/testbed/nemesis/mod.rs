@@ -9,6 +9,8 @@ mod board;
 mod faults;
 mod matching;
 mod roles;
+#[cfg(test)]
+mod tests;
 mod timed;
 
 pub use act::Nemesis;
