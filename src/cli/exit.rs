@@ -49,6 +49,9 @@ pub(super) const SERVE_HELP: &str = "\
 One setting has another default than Kafka's: offsets.topic.replication.factor is 1, as in
 Kafka's own server.properties, because a partition has one replica here.
 
+max.connections is at most half of the files the process may open (ulimit -n), shared by the brokers:
+the other half is left to the logs.
+
 SIGINT (Ctrl-C) and SIGTERM stop the brokers in order; a second one ends the process at once.
 
 Exit codes:

@@ -8,6 +8,7 @@ mod address;
 mod announce;
 mod cluster;
 mod directory;
+mod files;
 mod settings;
 
 use anyhow::{Context, bail};

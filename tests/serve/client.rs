@@ -56,8 +56,12 @@ pub fn producer(env: &Env, bootstrap: &[Address]) -> Producer {
 }
 
 pub fn record(number: u32) -> ProducerRecord {
+    record_of(TOPIC, number)
+}
+
+pub fn record_of(topic: &str, number: u32) -> ProducerRecord {
     let text = Bytes::from(number.to_string());
-    ProducerRecord::new(TopicName::from(TOPIC), Some(text.clone()), Some(text))
+    ProducerRecord::new(TopicName::from(topic), Some(text.clone()), Some(text))
 }
 
 /// Sends these and waits for every acknowledgement.

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use rustix::process::Signal;
 
 use super::{
-    client::{admin, consume, create_topic, produce, producer, record, run},
+    client::{admin, consume, create_topic, produce, producer, record, record_of, run},
     process::Served,
 };
 
@@ -88,6 +88,26 @@ fn three_brokers_share_a_topic_and_keep_their_places_over_a_restart() {
         assert_eq!(leaders(&env, &served.addresses).await, before);
         assert_eq!(consume(&env, &served.addresses, 300).await, (0..300).collect::<Vec<_>>());
     });
+}
+
+/// Without a bound on connections the next topic's log found no file left, and the broker stopped itself. More connections than
+/// these would wait in vain for a place in the backlog.
+#[test]
+fn a_flood_of_connections_leaves_files_for_the_logs() {
+    let served = Served::start_with_files(100);
+    run(async |env| {
+        let producer = producer(&env, &served.addresses);
+        producer.send(record_of("before", 1)).await.unwrap().await.unwrap();
+        let mut flood = Vec::new();
+        for _ in 0..100 {
+            flood.push(env.network.connect(served.addresses[0].clone()).await.unwrap());
+        }
+        for topic in ["a", "b", "c", "d"] {
+            producer.send(record_of(topic, 1)).await.unwrap().await.unwrap();
+        }
+        drop(flood);
+    });
+    served.stop();
 }
 
 #[test]

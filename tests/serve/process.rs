@@ -32,7 +32,11 @@ pub struct Served {
 impl Served {
     /// Starts on free ports and waits until every broker is ready.
     pub fn start(brokers: usize, args: &[&str]) -> Self {
-        let mut child = command(args).arg("--json").stdout(Stdio::piped()).spawn().unwrap();
+        Self::started(command(&[args, &["--json"]].concat()), brokers)
+    }
+
+    fn started(mut command: Command, brokers: usize) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
         let mut served = Served { child, out, addresses: Vec::new(), data: Vec::new() };
         for number in 1..=brokers {
@@ -43,6 +47,15 @@ impl Served {
             served.data.push(line["data"].as_str().unwrap().into());
         }
         served
+    }
+
+    /// As [`Served::start`], with one broker in a process that may open that many files.
+    pub fn start_with_files(files: u32) -> Self {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("ulimit -n {files}; exec \"$0\" \"$@\"")]);
+        let command = command(&["--json"]);
+        shell.arg(command.get_program()).args(command.get_args());
+        Self::started(shell, 1)
     }
 
     /// As [`Served::start`], in that directory.

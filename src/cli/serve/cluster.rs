@@ -14,7 +14,7 @@ use tokio::{
 
 use super::{
     announce::{Format, Said, say},
-    directory,
+    directory, files,
 };
 use crate::{
     cli::{args::Serve, exit::Exit, streams::Streams},
@@ -37,12 +37,14 @@ struct Seat {
 /// Serves until a signal comes or a broker's storage fails.
 pub(super) async fn serve(
     args: &Serve,
-    config: BrokerConfig,
+    mut config: BrokerConfig,
     data: &Path,
     streams: &mut Streams<'_>,
 ) -> anyhow::Result<Exit> {
     let format = if args.json { Format::JsonLines } else { Format::Text };
     let seats = take_seats(args, data).await?;
+    let connections = files::connections(files::raise_limit(), seats.len());
+    config.max_connections = config.max_connections.min(connections);
     let nodes = start(&seats, &config).await?;
     let mut signals = Signals::listen().context("failed to listen for signals")?;
     let (stop, _) = watch::channel(false);
