@@ -111,6 +111,18 @@ fn a_flood_of_connections_leaves_files_for_the_logs() {
 }
 
 #[test]
+fn a_second_signal_ends_it_at_once_and_the_next_start_recovers() {
+    let data = tempfile::tempdir().unwrap();
+    let served = Served::start_in(data.path(), 1, &[]);
+    // Both are there when it goes on.
+    for signal in [Signal::STOP, Signal::INT, Signal::TERM, Signal::CONT] {
+        served.signal(signal);
+    }
+    assert_eq!(served.end(), (Some(130), String::new()));
+    Served::start_in(data.path(), 1, &[]).stop();
+}
+
+#[test]
 fn a_temporary_directory_lasts_as_long_as_the_server() {
     let served = Served::start(2, &["--brokers", "2"]);
     let data = served.data.clone();
