@@ -22,7 +22,10 @@ use retrial::{
     env::{Address, Disk, Env, OpenMode},
     kafka::{
         broker::{Node, NodeConfig},
-        protocol::batch::{BatchHeader, Batches, Compression, recompress},
+        protocol::batch::{
+            BatchBuilder, BatchHeader, BatchOptions, Batches, Compression, HEADER_LEN, recompress,
+        },
+        types::Timestamp,
     },
     sim::MachineOptions,
 };
@@ -104,6 +107,19 @@ pub fn batches(bytes: &[u8]) {
             let _ = recompress(&batch, codec);
         }
     }
+}
+
+/// A batch with a right length and checksum around any payload.
+pub fn with_header(attributes: i16, count: i32, payload: &[u8]) -> Vec<u8> {
+    let mut batch = BatchBuilder::new(Compression::None, 1 << 16);
+    batch.append(Timestamp(1), None, None, &[]);
+    let mut batch = batch.build(&BatchOptions::default())[..HEADER_LEN].to_vec();
+    batch.extend(payload);
+    let length = u32::try_from(batch.len() - 12).unwrap();
+    batch[8..12].copy_from_slice(&length.to_be_bytes());
+    reseal(&mut batch, 21, &attributes.to_be_bytes());
+    reseal(&mut batch, 57, &count.to_be_bytes());
+    batch
 }
 
 /// Something done to the files of a data directory before a broker opens it.

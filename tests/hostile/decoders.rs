@@ -15,7 +15,7 @@ use retrial::kafka::{
 };
 
 use super::{
-    bodies::{self, Attempt, Change, Edit, Ended, reseal},
+    bodies::{self, Attempt, Change, Edit, Ended, reseal, with_header},
     ground::{TOPIC, simulated},
     stranger::Stranger,
 };
@@ -275,15 +275,7 @@ proptest! {
         count in any::<i32>(),
         payload in vec(any::<u8>(), 0..200),
     ) {
-        let mut batch = BatchBuilder::new(Compression::None, 1 << 16);
-        batch.append(Timestamp(1), None, None, &[]);
-        let mut batch = batch.build(&BatchOptions::default())[..61].to_vec();
-        batch.extend(&payload);
-        let length = (batch.len() - 12) as u32;
-        batch[8..12].copy_from_slice(&length.to_be_bytes());
-        reseal(&mut batch, 57, &count.to_be_bytes());
-        reseal(&mut batch, 21, &codec.id().to_be_bytes());
-        bodies::batches(&batch);
+        bodies::batches(&with_header(codec.id(), count, &payload));
     }
 }
 

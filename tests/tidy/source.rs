@@ -66,6 +66,10 @@ fn walk(folder: &Path, paths: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).expect("the folder is there") {
         let path = entry.expect("readable").path();
         if path.is_dir() {
+            // What building the fuzz targets leaves behind.
+            if path.ends_with("tests/fuzz/target") {
+                continue;
+            }
             walk(&path, paths);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             paths.push(path);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use insta::assert_snapshot;
+use proptest::{collection::vec, prelude::*, sample::Index};
 
 use super::{
     super::{Origin, finished_line, read_trace, run_lines, write_trace},
@@ -87,4 +88,25 @@ fn plans_survive_the_trace_file() {
     trial.plan = Arc::new(plan);
     let recording = read_trace(write_trace(&trial, &origin()).as_bytes()).unwrap().remove(0);
     assert_eq!(recording.plan, trial.plan);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_damaged_trace_is_read_or_refused(
+        damages in vec((any::<Index>(), any::<Index>(), vec(any::<u8>(), 0..12)), 1..4),
+    ) {
+        let mut bytes = write_trace(&sample::lesson(), &origin()).into_bytes();
+        for (from, to, new) in damages {
+            let (from, to) = (from.index(bytes.len() + 1), to.index(bytes.len() + 1));
+            // Mostly a few bytes are replaced, now and then much is cut out.
+            let end = if new.len() < 2 { to.max(from) } else { (from + 2).min(bytes.len()) };
+            bytes.splice(from..end, new);
+        }
+        match read_trace(&bytes) {
+            Ok(recordings) => prop_assert!(!recordings.is_empty()),
+            Err(bad) => prop_assert!(bad.line > 0 && !bad.what.is_empty()),
+        }
+    }
 }
