@@ -14,5 +14,6 @@ mod golden;
 mod program;
 mod recorder;
 mod requests;
+mod rskafka;
 mod stored;
 mod suites;

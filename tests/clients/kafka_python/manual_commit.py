@@ -36,7 +36,7 @@ consumer.close()
 
 consumer = member()
 print("reads them again:", take(consumer, 4))
-# `zip` took one record more than it gave, so the position is said, not asked for.
+# Of one partition, with a word to whoever reads it; a commit without arguments commits what was read.
 consumer.commit({partition: OffsetAndMetadata(4, "by hand", -1)})
 print("committed:", consumer.committed(partition))
 consumer.close()
