@@ -16,6 +16,7 @@ mod controller_configs;
 mod controller_link;
 mod controller_topics;
 mod dispatch;
+mod fetch_sessions;
 mod follower;
 mod groups;
 mod handlers;

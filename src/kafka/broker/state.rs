@@ -12,6 +12,7 @@ use super::{
     cleaner::Cleaner,
     controller::Controller,
     controller_link::ControllerLink,
+    fetch_sessions::FetchSessions,
     groups::Groups,
     metadata::MetadataStore,
     node::NodeConfig,
@@ -34,6 +35,7 @@ pub(super) struct Broker {
     pub metadata: MetadataStore,
     pub partitions: Partitions,
     pub groups: Groups,
+    pub fetch_sessions: FetchSessions,
     pub producer_ids: ProducerIds,
     /// On the broker that is the controller.
     pub controller: Option<Controller>,

@@ -1,107 +1,186 @@
 //! Fetch, 4 to 17: batches as they lie in the log, now or when there are enough of them.
 //!
 //! A request that finds fewer than `min_bytes` waits on its partitions until an append wakes it or
-//! `max_wait_ms` has passed, and then answers with what there is. Sessions are declined (session id 0), so
-//! every request names all of its partitions. Only committed records are shown: what is below the high
-//! watermark.
+//! `max_wait_ms` has passed, and then answers with what there is. In a session (`fetch_sessions`) the request
+//! names what has changed, and the answer has what is new. Only committed records are shown: what is below the
+//! high watermark.
+//!
+//! Departure from Kafka: a topic deleted while a session names it by id is UNKNOWN_TOPIC_ID; Kafka, whose
+//! session keeps the name, says UNKNOWN_TOPIC_OR_PARTITION or INCONSISTENT_TOPIC_ID.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use kafka_protocol::{
     messages::{
         FetchRequest, FetchResponse, TopicName as WireTopicName,
-        fetch_request::{FetchPartition, FetchTopic},
         fetch_response::{FetchableTopicResponse, PartitionData},
     },
     protocol::{StrBytes, VersionRange},
 };
+use uuid::Uuid;
 
 use super::codes;
 use crate::kafka::{
     broker::{
         dispatch::{Answer, Call},
+        fetch_sessions::{Answers, Ask, Asks, Demand, PartitionKey, TopicKey},
         partitions::Partition,
         purgatory::Waiter,
         state::Broker,
         ticker::Due,
     },
     log::MinOneMessage,
+    metadata::Image,
     protocol::ResponseError,
-    types::Offset,
+    types::{Offset, TopicName},
 };
 
 pub(in crate::kafka::broker) const VERSIONS: VersionRange = VersionRange { min: 4, max: 17 };
 /// From here on topics are named by id.
 const TOPIC_IDS_SINCE: i16 = 13;
+/// From here on a follower says who it is in a structure of its own.
+const REPLICA_STATE_SINCE: i16 = 15;
 
 /// One asked-for partition, looked up once for all rounds of the request.
 struct Wanted {
-    /// Index of its topic in the request.
-    topic: usize,
-    ask: FetchPartition,
+    ask: Ask,
+    partition: i32,
     found: Result<Arc<Partition>, ResponseError>,
 }
 
-/// What one look at all partitions gave.
+impl Wanted {
+    /// Nobody knows such a partition. That is for the answer alone: no other partition need hurry for it.
+    fn is_unknown(&self) -> bool {
+        let code = self.found.as_ref().err();
+        matches!(code, Some(ResponseError::UnknownTopicId | ResponseError::UnknownTopicOrPartition))
+    }
+}
+
+/// How much to read, and how long to wait for it.
+struct Limits {
+    min_bytes: usize,
+    max_bytes: usize,
+    wait: Duration,
+}
+
+/// What one look at all partitions gave, in their order.
 struct Round {
-    partitions: Vec<(usize, PartitionData)>,
+    partitions: Vec<PartitionData>,
     bytes: usize,
     failed: bool,
 }
 
 pub(in crate::kafka::broker) async fn handle(broker: &Arc<Broker>, call: &Call<'_>) -> Answer {
-    let mut request: FetchRequest = call.request()?;
-    // A session that this broker never gave out.
-    if request.session_id != 0 && request.session_epoch > 0 {
-        let code = ResponseError::FetchSessionIdNotFound.code();
-        return call.answer(&FetchResponse::default().with_error_code(code));
-    }
-    let topics = std::mem::take(&mut request.topics);
-    let names: Vec<_> = topics.iter().map(|topic| name(broker, topic, call.version())).collect();
-    let wanted = look_up(broker, &topics, &names);
-    let max_bytes = usize::try_from(request.max_bytes).unwrap_or_default();
-    let max_bytes = max_bytes.min(broker.config.config.fetch_max_bytes);
-    let round = read_or_wait(broker, &request, &wanted, max_bytes).await;
-    let mut response = FetchResponse::default();
-    for (topic, name) in topics.iter().zip(names) {
-        let answer = FetchableTopicResponse::default()
-            .with_topic(name.unwrap_or_default())
-            .with_topic_id(topic.topic_id);
-        response.responses.push(answer);
-    }
-    for (topic, data) in round.partitions {
-        response.responses[topic].partitions.push(data);
-    }
-    call.answer(&response)
+    let request: FetchRequest = call.request()?;
+    let demand = demand(&request, call.version());
+    let turn = match broker.fetch_sessions.begin(broker.env.clock.now(), demand) {
+        Ok(turn) => turn,
+        Err(code) => {
+            return call.answer(&FetchResponse::default().with_error_code(code.code()));
+        }
+    };
+    let (keys, wanted) = look_up(broker, &turn.asks);
+    let limits = limits(broker, &request);
+    let round = read_or_wait(broker, &limits, &wanted).await;
+    let mut answers: Answers = keys.into_iter().zip(round.partitions).collect();
+    let head = broker.fetch_sessions.finish(broker.env.clock.now(), &turn, &mut answers);
+    call.answer(&head.with_responses(by_topic(answers)))
 }
 
-/// The topic's name, from its id where that is what the request has.
-fn name(broker: &Broker, topic: &FetchTopic, version: i16) -> Option<WireTopicName> {
-    if version < TOPIC_IDS_SINCE {
-        return Some(topic.topic.clone());
-    }
-    let image = broker.metadata.image();
-    let found = image.topic_by_id(topic.topic_id)?;
-    Some(WireTopicName(StrBytes::from_string(found.name.to_string())))
+fn limits(broker: &Broker, request: &FetchRequest) -> Limits {
+    let bytes = |bytes: i32| usize::try_from(bytes).unwrap_or_default();
+    let max_bytes = bytes(request.max_bytes).min(broker.config.config.fetch_max_bytes);
+    let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or_default());
+    Limits { min_bytes: bytes(request.min_bytes).min(max_bytes), max_bytes, wait }
 }
 
-fn look_up(broker: &Broker, topics: &[FetchTopic], names: &[Option<WireTopicName>]) -> Vec<Wanted> {
-    let mut wanted = Vec::new();
-    for (index, (topic, name)) in topics.iter().zip(names).enumerate() {
-        for ask in &topic.partitions {
-            let found = match name {
-                None => Err(ResponseError::UnknownTopicId),
-                Some(name) => broker
-                    .partitions
-                    .find(name, ask.partition)
-                    .ok_or_else(|| super::produce::missing(broker, name, ask.partition))
-                    .and_then(|partition| check_epoch(partition, ask.current_leader_epoch)),
+/// What the request wants, in memory of its own: a session keeps it.
+fn demand(request: &FetchRequest, version: i16) -> Demand {
+    let topic_ids = version >= TOPIC_IDS_SINCE;
+    let topic_key = |name: &WireTopicName, id: Uuid| match topic_ids {
+        true => TopicKey::Id(id),
+        false => TopicKey::Name(TopicName::from(name.as_str())),
+    };
+    let mut asks = Asks::new();
+    for topic in &request.topics {
+        let key = topic_key(&topic.topic, topic.topic_id);
+        for asked in &topic.partitions {
+            let ask = Ask {
+                fetch_offset: asked.fetch_offset,
+                max_bytes: asked.partition_max_bytes,
+                current_leader_epoch: asked.current_leader_epoch,
             };
-            wanted.push(Wanted { topic: index, ask: ask.clone(), found });
+            asks.insert(PartitionKey { topic: key.clone(), partition: asked.partition }, ask);
         }
     }
-    wanted
+    let mut forgotten = HashSet::new();
+    for topic in &request.forgotten_topics_data {
+        let key = topic_key(&topic.topic, topic.topic_id);
+        let key = |partition: &i32| PartitionKey { topic: key.clone(), partition: *partition };
+        forgotten.extend(topic.partitions.iter().map(key));
+    }
+    let replica = match version {
+        REPLICA_STATE_SINCE.. => request.replica_state.replica_id,
+        _ => request.replica_id,
+    };
+    Demand {
+        session_id: request.session_id,
+        epoch: request.session_epoch,
+        privileged: replica.0 >= 0,
+        topic_ids,
+        asks,
+        forgotten,
+    }
+}
+
+/// Neighbours of one topic together, as Kafka does: partitions keep their order.
+fn by_topic(answers: Answers) -> Vec<FetchableTopicResponse> {
+    let mut topics: Vec<FetchableTopicResponse> = Vec::new();
+    let mut last = None;
+    for (PartitionKey { topic: key, .. }, data) in answers {
+        if last.as_ref() != Some(&key) {
+            let topic = FetchableTopicResponse::default();
+            topics.push(match &key {
+                TopicKey::Name(name) => {
+                    topic.with_topic(WireTopicName(StrBytes::from_string(name.to_string())))
+                }
+                TopicKey::Id(id) => topic.with_topic_id(*id),
+            });
+            last = Some(key);
+        }
+        topics.last_mut().expect("one was just added").partitions.push(data);
+    }
+    topics
+}
+
+/// As Kafka, those that nobody knows come last.
+fn look_up(broker: &Broker, asks: &Asks) -> (Vec<PartitionKey>, Vec<Wanted>) {
+    let image = broker.metadata.image();
+    let look_up = |key: &PartitionKey, ask: &Ask| Wanted {
+        ask: *ask,
+        partition: key.partition,
+        found: find(broker, &image, key)
+            .and_then(|partition| check_epoch(partition, ask.current_leader_epoch)),
+    };
+    let wanted = asks.iter().map(|(key, ask)| (key.clone(), look_up(key, ask)));
+    let (unknown, mut known): (Vec<_>, Vec<_>) =
+        wanted.partition(|(_, wanted)| wanted.is_unknown());
+    known.extend(unknown);
+    known.into_iter().unzip()
+}
+
+fn find(
+    broker: &Broker,
+    image: &Image,
+    key: &PartitionKey,
+) -> Result<Arc<Partition>, ResponseError> {
+    let name = match &key.topic {
+        TopicKey::Name(name) => name,
+        TopicKey::Id(id) => &image.topic_by_id(*id).ok_or(ResponseError::UnknownTopicId)?.name,
+    };
+    let found = broker.partitions.find(name.as_str(), key.partition);
+    found.ok_or_else(|| super::produce::missing(broker, name.as_str(), key.partition))
 }
 
 /// KIP-320: a client that knows another leader epoch must learn of it. -1 for one that does not say.
@@ -118,22 +197,14 @@ pub(super) fn check_epoch(
     }
 }
 
-async fn read_or_wait(
-    broker: &Arc<Broker>,
-    request: &FetchRequest,
-    wanted: &[Wanted],
-    max_bytes: usize,
-) -> Round {
-    let enough = |round: &Round| {
-        round.failed || round.bytes >= usize::try_from(request.min_bytes).unwrap_or_default()
-    };
-    let mut round = read(wanted, max_bytes);
-    let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or_default());
-    if enough(&round) || wait.is_zero() || wanted.is_empty() {
+async fn read_or_wait(broker: &Arc<Broker>, limits: &Limits, wanted: &[Wanted]) -> Round {
+    let enough = |round: &Round| round.failed || round.bytes >= limits.min_bytes;
+    let mut round = read(wanted, limits.max_bytes);
+    if enough(&round) || limits.wait.is_zero() || wanted.iter().all(Wanted::is_unknown) {
         return round;
     }
     let waiter = Arc::new(Waiter::default());
-    let deadline = broker.env.clock.now() + wait;
+    let deadline = broker.env.clock.now() + limits.wait;
     let key = broker.ticker.schedule(deadline, Due::Wake(Arc::clone(&waiter)));
     loop {
         for partition in wanted.iter().flat_map(|wanted| &wanted.found) {
@@ -147,7 +218,7 @@ async fn read_or_wait(
                 () = broker.ending.wait() => {}
             }
         }
-        round = read(wanted, max_bytes);
+        round = read(wanted, limits.max_bytes);
         if enough(&round) || broker.env.clock.now() >= deadline || broker.ending.is_stopping() {
             broker.ticker.cancel(key);
             return round;
@@ -157,7 +228,7 @@ async fn read_or_wait(
 
 /// Whether a partition shows more than at the last look.
 fn has_moved(wanted: &[Wanted], seen: &Round) -> bool {
-    wanted.iter().zip(&seen.partitions).any(|(wanted, (_, seen))| {
+    wanted.iter().zip(&seen.partitions).any(|(wanted, seen)| {
         wanted.found.as_ref().is_ok_and(|partition| {
             partition.is_retired() || partition.log().high_watermark().0 != seen.high_watermark
         })
@@ -167,11 +238,12 @@ fn has_moved(wanted: &[Wanted], seen: &Round) -> bool {
 /// Reads what there is, within the limits. The first batch found comes whole, whatever its size.
 fn read(wanted: &[Wanted], max_bytes: usize) -> Round {
     let mut round = Round { partitions: Vec::with_capacity(wanted.len()), bytes: 0, failed: false };
-    for Wanted { topic, ask, found } in wanted {
+    for one in wanted {
+        let Wanted { ask, partition, found } = one;
         let room = max_bytes.saturating_sub(round.bytes);
-        let limit = room.min(usize::try_from(ask.partition_max_bytes).unwrap_or_default());
+        let limit = room.min(usize::try_from(ask.max_bytes).unwrap_or_default());
         let min_one = if round.bytes == 0 { MinOneMessage::Yes } else { MinOneMessage::No };
-        let data = PartitionData::default().with_partition_index(ask.partition);
+        let data = PartitionData::default().with_partition_index(*partition);
         let data = match found {
             // Its topic was deleted while the request waited.
             Ok(partition) if partition.is_retired() => {
@@ -180,9 +252,9 @@ fn read(wanted: &[Wanted], max_bytes: usize) -> Round {
             Ok(partition) => read_partition(partition, ask, limit, min_one, data),
             Err(code) => failure(data, *code),
         };
-        round.failed |= data.error_code != 0;
+        round.failed |= data.error_code != 0 && !one.is_unknown();
         round.bytes += data.records.as_ref().map_or(0, Bytes::len);
-        round.partitions.push((*topic, data));
+        round.partitions.push(data);
     }
     round
 }
@@ -197,7 +269,7 @@ fn failure(data: PartitionData, code: ResponseError) -> PartitionData {
 
 fn read_partition(
     partition: &Partition,
-    ask: &FetchPartition,
+    ask: &Ask,
     limit: usize,
     min_one: MinOneMessage,
     data: PartitionData,

@@ -4,6 +4,7 @@ mod bench;
 mod compaction;
 mod configs;
 mod descriptions;
+mod fetching;
 mod groups;
 mod requests;
 mod stopping;

@@ -227,12 +227,12 @@ const AFTER_LOG: &[Row] = &[
         "",
         "The same for single addresses: `address:count`, comma-separated. Names are not looked up.",
     ),
-    other(
+    modelled(
         SIDE,
         "max.incremental.fetch.session.cache.slots",
         Kind::Int { min: 0, max: INT_MAX },
         "1000",
-        "Fetch sessions kept. None is: every fetch names its partitions.",
+        "Clients whose fetches may name only what has changed.",
     ),
     modelled(
         SIDE,

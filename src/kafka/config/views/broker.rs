@@ -33,6 +33,8 @@ pub struct BrokerConfig {
     pub topic_defaults: TopicConfig,
     /// `fetch.max.bytes` of the broker: caps what a client asks.
     pub fetch_max_bytes: usize,
+    /// `max.incremental.fetch.session.cache.slots`.
+    pub max_fetch_sessions: usize,
     pub socket_request_max_bytes: usize,
     pub max_connections: usize,
     /// Partitions in one answer to DescribeTopicPartitions.
@@ -109,6 +111,7 @@ impl BrokerConfig {
             group_max_size: bytes("group.max.size"),
             topic_defaults,
             fetch_max_bytes: bytes("fetch.max.bytes"),
+            max_fetch_sessions: bytes("max.incremental.fetch.session.cache.slots"),
             socket_request_max_bytes: bytes("socket.request.max.bytes"),
             max_connections: bytes("max.connections"),
             max_request_partitions: bytes("max.request.partition.size.limit"),

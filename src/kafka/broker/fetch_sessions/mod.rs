@@ -1,0 +1,19 @@
+//! Fetch sessions (KIP-227): a client names its partitions once, and from then on only what is new.
+//!
+//! The broker remembers for each session what the client wants and what it was told last. A request adds,
+//! changes and takes away partitions; the answer has only those with news. An epoch that counts the session's
+//! requests keeps both sides in step. `session` is one client's memory, `cache` all of them and who has to
+//! give way; both are pure. `shared` is what handlers use.
+//!
+//! Departures from Kafka: one cache instead of eight shards; and the cache is bounded in bytes beside its
+//! slots, since names of topics that do not exist are remembered too.
+
+mod cache;
+mod session;
+mod shared;
+#[cfg(test)]
+mod tests;
+
+pub(super) use cache::{Demand, Turn};
+pub(super) use session::{Answers, Ask, Asks, PartitionKey, TopicKey};
+pub(super) use shared::FetchSessions;
