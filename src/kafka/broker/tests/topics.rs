@@ -173,6 +173,38 @@ fn a_fetch_that_waits_learns_at_once_that_its_topic_is_gone() {
 }
 
 #[test]
+fn a_consumer_that_waits_meets_neither_old_records_nor_old_offsets_in_a_topic_made_again() {
+    beside_a_broker(LONG, |_, env| async move {
+        let (mut wire, mut waiting) = (Wire::open(&env).await, Wire::open(&env).await);
+        produced(&mut wire, "t").await;
+        produced(&mut wire, "t").await;
+        let (_, old, _) = look(&mut wire, "t").await;
+        let by_id = |offset: i64, wait: Duration| {
+            let mut request = fetch(offset, 1, wait);
+            request.topics[0].topic_id = old;
+            request.topics[0].topic = TopicName::default();
+            request
+        };
+        let asked = waiting.send(13, &by_id(2, Duration::from_secs(60))).await;
+        pause(&env, Duration::from_secs(1)).await;
+        // Both at once: the waiting fetch may look only after the new topic is there.
+        wire.send(6, &delete(&[(Some("t"), Uuid::nil())])).await;
+        wire.send(7, &create("t")).await;
+        let answer = waiting.receive::<FetchRequest>(asked, 13).await;
+        assert_eq!(answer.responses[0].partitions[0].error_code, UNKNOWN);
+        wire.frame().await.unwrap();
+        wire.frame().await.unwrap();
+        let again = wire.ask(13, &by_id(2, Duration::ZERO)).await;
+        let code = again.responses[0].partitions[0].error_code;
+        assert_eq!(code, ResponseError::UnknownTopicId.code());
+        // Who goes by the name alone finds its place gone.
+        let again = wire.ask(12, &fetch(2, 1, Duration::ZERO)).await;
+        let code = again.responses[0].partitions[0].error_code;
+        assert_eq!(code, ResponseError::OffsetOutOfRange.code());
+    });
+}
+
+#[test]
 fn a_topic_stays_deleted_over_a_power_loss() {
     beside_a_broker(LONG, |world, env| async move {
         let mut wire = Wire::open(&env).await;

@@ -1,15 +1,23 @@
 //! Every served version of an answer that holds something can be written: clients of all ages read it.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
-use kafka_protocol::messages::{
-    ListOffsetsRequest,
-    list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic},
+use kafka_protocol::{
+    messages::{
+        list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic},
+        metadata_request::MetadataRequestTopic,
+        *,
+    },
+    protocol::Request,
 };
 
 use super::{
     bench::{Wire, beside_a_broker},
     requests::{fetch, produce, topic},
+};
+use crate::kafka::{
+    broker::handlers::served::{SERVED, find},
+    protocol::message::decode_response,
 };
 
 const LONG: Duration = Duration::from_secs(3600);
@@ -52,5 +60,50 @@ fn records_go_in_and_out_by_topic_name_in_every_version() {
             assert_eq!((found.error_code, found.high_watermark), (0, 9), "version {version}");
             assert!(found.records.as_ref().is_some_and(|records| !records.is_empty()));
         }
+    });
+}
+
+/// Asks in each version that is offered; the answer must be one of that version.
+async fn ask_in_all<R: Request>(wire: &mut Wire, asked: &mut BTreeSet<i16>, request: &R) {
+    let api = find(R::KEY).expect("it is served");
+    asked.insert(R::KEY);
+    for version in api.served.min..=api.served.max {
+        let correlation = wire.send(version, request).await;
+        let frame = wire.frame().await;
+        let frame = frame.unwrap_or_else(|| panic!("{:?} {version} closed", api.key));
+        let read = decode_response::<R::Response>(frame, correlation, version);
+        let problem = read.err();
+        assert!(problem.is_none(), "{:?} {version}: {problem:?}", api.key);
+    }
+}
+
+#[test]
+fn every_version_on_offer_is_answered_as_it_says() {
+    beside_a_broker(LONG, |_, env| async move {
+        let wire = &mut Wire::open(&env).await;
+        let mut asked = BTreeSet::new();
+        // With acks=0 there is no answer.
+        ask_in_all(wire, &mut asked, &ProduceRequest::default().with_acks(1)).await;
+        let asked_for = MetadataRequestTopic::default().with_name(Some(topic("t")));
+        let metadata = MetadataRequest::default().with_topics(Some(vec![asked_for]));
+        ask_in_all(wire, &mut asked, &metadata).await;
+        macro_rules! ask {
+            ($($request:ident)*) => {
+                $(ask_in_all(wire, &mut asked, &$request::default()).await;)*
+            };
+        }
+        ask! {
+            FetchRequest ListOffsetsRequest OffsetCommitRequest OffsetFetchRequest
+            FindCoordinatorRequest JoinGroupRequest HeartbeatRequest LeaveGroupRequest
+            SyncGroupRequest DescribeGroupsRequest ListGroupsRequest ApiVersionsRequest
+            CreateTopicsRequest DeleteTopicsRequest DeleteRecordsRequest InitProducerIdRequest
+            OffsetForLeaderEpochRequest DescribeConfigsRequest AlterConfigsRequest
+            DescribeLogDirsRequest CreatePartitionsRequest DeleteGroupsRequest
+            IncrementalAlterConfigsRequest OffsetDeleteRequest DescribeClusterRequest
+            DescribeProducersRequest AllocateProducerIdsRequest ListConfigResourcesRequest
+            DescribeTopicPartitionsRequest
+        }
+        let served: BTreeSet<_> = SERVED.iter().map(|api| api.key as i16).collect();
+        assert_eq!(asked, served);
     });
 }
