@@ -88,6 +88,7 @@ async fn create(
     Ok(CreatableTopicResult::default()
         .with_name(topic.name.clone())
         .with_topic_id(created.id)
+        .with_error_message(None)
         .with_num_partitions(created.partitions)
         .with_replication_factor(created.replication_factor)
         .with_configs(Some(effective(broker, &wanted.config))))

@@ -179,6 +179,7 @@ fn a_new_topic_is_told_with_all_its_settings() {
         assert_eq!(told("retention.ms"), ("5".to_owned(), 1, false));
         assert_eq!(told("cleanup.policy"), ("delete".to_owned(), 5, false));
         assert_eq!(answer.topics[0].num_partitions, 1);
+        assert_eq!(answer.topics[0].error_message, None);
     });
 }
 
