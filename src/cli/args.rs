@@ -30,7 +30,7 @@ pub(super) enum Verb {
     Replay(Replay),
     /// List scenarios with their titles
     List(List),
-    /// Explain a setting, guarantee, cause, event or verb
+    /// Explain a setting, guarantee, cause, event or verb, or how to try a scenario file by hand
     Explain(Explain),
     /// Check scenario files without running them
     Lint(Lint),
@@ -98,7 +98,7 @@ pub(super) struct List {
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Explain {
-    /// acks, processed-at-most-once, committed-before-processing, power-loss, ...
+    /// acks, processed-at-most-once, committed-before-processing, power-loss, ..., or a scenario file
     pub name: String,
 }
 

@@ -9,6 +9,7 @@
 //! fail instead. Time is real here, and bounds it only: nothing is expected after a while.
 
 mod broker;
+mod by_hand;
 mod environment;
 mod golden;
 mod program;

@@ -7,10 +7,12 @@
 //! | `verdicts` | expectations met or not, with the chain of evidence |
 //! | `sweep` | many seeds of many scenarios |
 //! | `json` | the same as JSON lines |
+//! | `by_hand` | a scenario as programs for a real client |
 //! | `trace` | everything that happened, to be read and to be replayed |
 //!
 //! It sees the history, the plan and the trial's judgements, and none of the machinery that made them.
 
+mod by_hand;
 mod json;
 mod ledger;
 mod look;
@@ -24,6 +26,7 @@ mod trace;
 mod verdicts;
 mod words;
 
+pub use by_hand::by_hand;
 pub use json::{finished_line, run_lines};
 pub use ledger::ledgers;
 pub use look::{Look, Signs};
