@@ -62,7 +62,7 @@ pub(super) fn or_skip(judge: &str, found: Found) -> Option<PathBuf> {
     let why = why.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("for no known reason");
     let line =
         format!("{judge} has NOT judged the broker (RETRIAL_CLIENTS=required insists): {why}\n");
-    std::io::stderr().write_all(line.as_bytes()).unwrap();
+    std::io::stderr().write_all(line.as_bytes()).expect("standard error takes a line");
     None
 }
 
