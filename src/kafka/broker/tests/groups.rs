@@ -19,7 +19,10 @@ use kafka_protocol::{
 };
 
 use super::{
-    bench::{Wire, beside_a_broker, beside_a_changed, start_broker, start_second, two_brokers},
+    bench::{
+        NodeConfig, Wire, beside_a_broker, beside_a_changed, pause, start_broker, start_changed,
+        start_second, two_brokers,
+    },
     requests::find_coordinator,
 };
 use crate::{env::Env, kafka::protocol::ResponseError};
@@ -254,5 +257,35 @@ fn a_broker_that_does_not_coordinate_a_group_says_so() {
             refused += usize::from(codes[0]);
         }
         assert_eq!(refused, 1);
+    });
+}
+
+#[test]
+fn offsets_of_a_group_nobody_uses_expire_and_do_not_come_back() {
+    let soon = |node: &mut NodeConfig| {
+        node.config.offsets_retention = Duration::from_secs(3600);
+        node.config.offsets_retention_check_interval = Duration::from_secs(600);
+    };
+    beside_a_changed(LONG, soon, move |world, env| async move {
+        let mut wire = Wire::open(&env).await;
+        let member = join(&mut wire, &env).await;
+        commit(&mut wire, "g", Some(&member)).await;
+        commit(&mut wire, "simple", None).await;
+        // The member of `g` is dead after a minute; retention counts from then.
+        pause(&env, Duration::from_secs(3500)).await;
+        let mut wire = Wire::open(&env).await; // the idle one was closed long ago
+        let offsets = (committed(&mut wire, "g").await, committed(&mut wire, "simple").await);
+        assert_eq!(offsets, (7, 7));
+        pause(&env, Duration::from_secs(1000)).await;
+        let mut wire = Wire::open(&env).await;
+        let offsets = (committed(&mut wire, "g").await, committed(&mut wire, "simple").await);
+        assert_eq!(offsets, (-1, -1));
+        assert!(list(&mut wire, 5, &[], &[]).await.is_empty());
+        world.kill("b1");
+        start_changed(&world, LONG, soon);
+        let mut wire = Wire::open(&env).await;
+        find_coordinator(&mut wire, &env).await;
+        let offsets = (committed(&mut wire, "g").await, committed(&mut wire, "simple").await);
+        assert_eq!(offsets, (-1, -1));
     });
 }
