@@ -17,7 +17,7 @@ use std::{
 mod environment;
 
 /// Loads of each size on each broker; the median counts.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 const RECORDS: usize = 200_000;
 const SIZES: [usize; 2] = [100, 1024];
 /// As many as a topic of the mock cluster has.
@@ -51,7 +51,10 @@ fn main() {
     println!(
         "through librdkafka, acks=all, {RECORDS} records, thousands per second (median of {ROUNDS})"
     );
-    println!("{:>12} {:>8} {:>10} {:>10}", "record", "broker", "produced", "consumed");
+    println!(
+        "{:>12} {:>8} {:>10} {:>10} {:>18}",
+        "record", "broker", "produced", "consumed", "broker's CPU, ms"
+    );
     for size in SIZES {
         let mut rates: BTreeMap<&str, Vec<Vec<f64>>> = BTreeMap::new();
         for round in 0..ROUNDS {
@@ -64,10 +67,11 @@ fn main() {
             let middle = |column: usize| {
                 let mut column: Vec<f64> = rates[broker.name].iter().map(|r| r[column]).collect();
                 column.sort_by(f64::total_cmp);
-                column[ROUNDS / 2] / 1000.0
+                column[ROUNDS / 2]
             };
-            let (produced, consumed) = (middle(0), middle(1));
-            println!("{size:>10} B {:>8} {produced:>10.0} {consumed:>10.0}", broker.name);
+            let (produced, consumed) = (middle(0) / 1000.0, middle(1) / 1000.0);
+            let (name, cpu) = (broker.name, middle(2) * 1000.0);
+            println!("{size:>10} B {name:>8} {produced:>10.0} {consumed:>10.0} {cpu:>18.0}");
         }
     }
 }
@@ -109,8 +113,9 @@ fn first_line(process: &mut Child) -> String {
     line
 }
 
-/// Records produced and consumed per second.
+/// Records produced and consumed per second, and the broker's CPU seconds for all of it.
 fn load(python: &Path, broker: &Broker, topic: &str, size: usize) -> Vec<f64> {
+    let before = cpu_seconds(broker);
     let output = Command::new(python)
         .arg(program("load.py"))
         .args([&broker.address, topic, &RECORDS.to_string(), &size.to_string()])
@@ -119,5 +124,22 @@ fn load(python: &Path, broker: &Broker, topic: &str, size: usize) -> Vec<f64> {
     let complaint = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{} under load: {complaint}", broker.name);
     let rates: serde_json::Value = serde_json::from_slice(&output.stdout).expect("a line of JSON");
-    ["produced", "consumed"].map(|name| rates[name].as_f64().expect("a rate")).into()
+    let mut found: Vec<f64> =
+        ["produced", "consumed"].map(|name| rates[name].as_f64().expect("a rate")).into();
+    found.push(cpu_seconds(broker) - before);
+    found
+}
+
+/// What the process of a broker has used until now, as Linux tells it; not a number for one elsewhere.
+fn cpu_seconds(broker: &Broker) -> f64 {
+    /// `USER_HZ`, which is 100 on every Linux.
+    const TICKS_PER_SECOND: f64 = 100.0;
+    let Some(process) = &broker.process else { return f64::NAN };
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{}/stat", process.id())) else {
+        return f64::NAN;
+    };
+    // After the name in brackets: field 3 and on; user and system time are fields 14 and 15.
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_ascii_whitespace();
+    let ticks: f64 = fields.skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum();
+    ticks / TICKS_PER_SECOND
 }

@@ -5,13 +5,13 @@
 
 use std::{io, pin::pin, sync::Arc};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use tokio::{
     io::{AsyncWrite, AsyncWriteExt},
     sync::SemaphorePermit,
 };
 
-use super::{admission::Place, dispatch, state::Broker};
+use super::{admission::Place, dispatch, response::Response, state::Broker};
 use crate::{
     env::{Address, BoxFuture, Instant, Stream},
     kafka::protocol::frame::{FrameError, FrameReader},
@@ -32,6 +32,9 @@ enum End {
     Refused(#[from] dispatch::Close),
     #[error("connection lost: {0}")]
     Lost(#[from] io::Error),
+    /// The answer has begun, so that there is no other way to tell.
+    #[error("records promised cannot be read: {0}")]
+    Records(io::Error),
 }
 
 /// Serves a connection on a task of its own, or closes it at once if its address has too many.
@@ -72,7 +75,7 @@ async fn serve(
         drop(bytes);
         patience.renew();
         if let Some(answer) = answer {
-            send(&mut stream, &answer, &mut patience).await?;
+            send(&mut stream, answer, &mut patience).await?;
         }
     }
 }
@@ -107,15 +110,21 @@ async fn next_request<'a>(
 /// Writes as the client reads. One that does not read at all is idle in the end.
 async fn send(
     stream: &mut (impl AsyncWrite + Unpin),
-    mut rest: &[u8],
+    mut answer: Response,
     patience: &mut Patience<'_>,
 ) -> Result<(), End> {
-    while !rest.is_empty() {
-        let written = patience.bear(stream.write(rest)).await?;
-        if written == 0 {
-            return Err(io::Error::from(io::ErrorKind::WriteZero).into());
+    loop {
+        let mut chunk = answer.next_chunk().map_err(End::Records)?;
+        if chunk.is_empty() {
+            break;
         }
-        rest = &rest[written..];
+        while !chunk.is_empty() {
+            let written = patience.bear(stream.write(&chunk)).await?;
+            if written == 0 {
+                return Err(io::Error::from(io::ErrorKind::WriteZero).into());
+            }
+            chunk.advance(written);
+        }
     }
     patience.bear(stream.flush()).await
 }

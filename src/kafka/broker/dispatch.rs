@@ -2,19 +2,23 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use kafka_protocol::{
-    messages::ApiKey,
+    messages::{ApiKey, FetchResponse},
     protocol::{Encodable, HeaderVersion, Request, StrBytes},
 };
 
-use super::{handlers, state::Broker};
+use super::{handlers, response::Response, state::Broker};
 use crate::{
     env::Address,
     kafka::{
         coordinator::group::Caller,
-        protocol::message::{
-            MessageError, RequestHead, decode_request, encode_response, pass_on_response,
+        log::Slice,
+        protocol::{
+            fetch_response::encode_fetch_response,
+            message::{
+                MessageError, RequestHead, decode_request, encode_response, pass_on_response,
+            },
         },
     },
 };
@@ -33,8 +37,8 @@ pub(super) enum Close {
     Unacknowledged,
 }
 
-/// The answer's frame; `None` where the request wants none.
-pub(super) type Answer = Result<Option<BytesMut>, Close>;
+/// `None` where the request wants no answer.
+pub(super) type Answer = Result<Option<Response>, Close>;
 
 /// One request as its handler gets it.
 pub(super) struct Call<'a> {
@@ -71,9 +75,21 @@ impl Call<'_> {
         self.answer_in(self.head.version, response)
     }
 
+    /// An answer to a Fetch, with the records of each of its partitions.
+    pub fn answer_with_records(
+        &self,
+        response: FetchResponse,
+        records: Vec<Option<Slice>>,
+    ) -> Answer {
+        let sizes = records.iter().map(|records| records.as_ref().map_or(0, Slice::len));
+        let (id, version) = (self.head.correlation_id, self.head.version);
+        let around = encode_fetch_response(id, version, response, sizes)?;
+        Ok(Some(Response::around(around.frame, around.places, records.into_iter().flatten())))
+    }
+
     /// An answer in another version than was asked for; only ApiVersions does that.
     pub fn answer_in<M: Encodable + HeaderVersion>(&self, version: i16, response: &M) -> Answer {
-        Ok(Some(encode_response(self.head.correlation_id, version, response)?))
+        Ok(Some(encode_response(self.head.correlation_id, version, response)?.into()))
     }
 }
 
@@ -140,5 +156,5 @@ async fn pass_on(broker: &Arc<Broker>, call: &Call<'_>) -> Answer {
         answer = broker.link.pass_on(call.head.frame(&call.body)?.freeze()) => answer,
     };
     let answer = answer.ok_or(Close::NoController)?;
-    Ok(Some(pass_on_response(&answer, call.head.correlation_id)?))
+    Ok(Some(pass_on_response(&answer, call.head.correlation_id)?.into()))
 }

@@ -29,6 +29,7 @@ mod partitions;
 mod peer;
 mod producer_ids;
 mod purgatory;
+mod response;
 mod retirement;
 mod startup;
 mod state;

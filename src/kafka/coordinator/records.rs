@@ -8,8 +8,11 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::protocol::StrBytes;
 
-use crate::kafka::types::{
-    GenerationId, GroupId, LeaderEpoch, MemberId, Offset, Timestamp, TopicName, TopicPartition,
+use crate::kafka::{
+    protocol::unsigned_varint,
+    types::{
+        GenerationId, GroupId, LeaderEpoch, MemberId, Offset, Timestamp, TopicName, TopicPartition,
+    },
 };
 
 /// Versions of an OffsetCommitKey.
@@ -274,12 +277,9 @@ impl Writer {
         Writer { flexible: version >= FLEXIBLE, ..Writer::key(version) }
     }
 
-    fn varint(&mut self, mut value: usize) {
-        while value >= 0x80 {
-            self.bytes.put_u8((value & 0x7f) as u8 | 0x80);
-            value >>= 7;
-        }
-        self.bytes.put_u8(value as u8);
+    fn varint(&mut self, value: usize) {
+        let value = u32::try_from(value).expect("a request holds less than 2 GB");
+        unsigned_varint::put(&mut self.bytes, value);
     }
 
     fn text(&mut self, text: &str) {
@@ -352,15 +352,7 @@ impl Reader {
     }
 
     fn varint(&mut self) -> Result<i64, RecordError> {
-        let mut value = 0_i64;
-        for shift in (0..35).step_by(7) {
-            let byte = self.bytes.try_get_u8().map_err(|_| RecordError::CutOff)?;
-            value |= i64::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                return Ok(value);
-            }
-        }
-        Err(RecordError::Length(value))
+        unsigned_varint::take(&mut self.bytes).map(i64::from).ok_or(RecordError::CutOff)
     }
 
     /// A length; -1 for null.

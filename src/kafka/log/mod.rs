@@ -38,4 +38,4 @@ pub use flush::PendingFlush;
 pub use loader::{Cut, Recovery};
 pub use partition_log::{Log, OpenOptions, Shutdown};
 pub use producers::ActiveProducer;
-pub use read::{FoundOffset, MinOneMessage, ReadInfo};
+pub use read::{FoundOffset, MinOneMessage, ReadInfo, Slice};

@@ -1,4 +1,6 @@
-//! Reading: whole batches from an offset on, and offsets by timestamp.
+//! Reading: batches from an offset on, and offsets by timestamp.
+
+use std::{io, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 
@@ -8,9 +10,12 @@ use super::{
     scan::{Found, Scan},
     segment::Segment,
 };
-use crate::kafka::{
-    protocol::batch::{Batch, BatchHeader, TimestampType, starts_with_partial},
-    types::{LeaderEpoch, Offset, Timestamp},
+use crate::{
+    env::File,
+    kafka::{
+        protocol::batch::{Batch, BatchHeader, TimestampType, starts_with_partial},
+        types::{LeaderEpoch, Offset, Timestamp},
+    },
 };
 
 /// Whether the first batch is returned even if it is larger than asked for: a Fetch that could not
@@ -19,6 +24,33 @@ use crate::kafka::{
 pub enum MinOneMessage {
     Yes,
     No,
+}
+
+/// Where batches lie in a segment's file, to be read when they are wanted. The file stays readable when its
+/// segment is deleted.
+#[derive(Clone)]
+pub struct Slice {
+    file: Arc<dyn File>,
+    position: u64,
+    len: usize,
+}
+
+impl Slice {
+    pub fn new(file: Arc<dyn File>, position: u64, len: usize) -> Self {
+        Slice { file, position, len }
+    }
+
+    /// In bytes, never 0.
+    #[expect(clippy::len_without_is_empty, reason = "an empty slice is none")]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Reads into all of `buf` from `start` bytes into the slice on; fails if the file has become shorter.
+    pub fn read_at(&self, start: usize, buf: &mut [u8]) -> io::Result<()> {
+        let read = self.file.read_at(self.position + start as u64, buf)?;
+        if read < buf.len() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
+    }
 }
 
 /// Batches as they are on the disk.
@@ -41,8 +73,51 @@ pub struct FoundOffset {
 }
 
 impl Log {
-    /// Batches that hold `from` and what follows, below `upto`, of at most `max_bytes`. They come from one
-    /// segment, so there may be more within the limit. Nothing is decoded; the bytes are copied once.
+    /// Where batches lie that hold `from` and what follows, below `upto`, of at most `max_bytes`: one whole
+    /// batch at least, and the last may be cut short. They are of one segment, so there may be more within the
+    /// limit. Nothing of them is read.
+    pub fn locate(
+        &self,
+        from: Offset,
+        max_bytes: usize,
+        upto: Offset,
+        min_one: MinOneMessage,
+    ) -> Result<Option<Slice>, ReadError> {
+        let located = self.locate_in(from, max_bytes, upto, min_one)?;
+        Ok(located.map(|(_, slice)| slice))
+    }
+
+    fn locate_in(
+        &self,
+        from: Offset,
+        max_bytes: usize,
+        upto: Offset,
+        min_one: MinOneMessage,
+    ) -> Result<Option<(&Segment, Slice)>, ReadError> {
+        self.check_usable()?;
+        if from < self.start || from > self.end {
+            let (start, end) = (self.start, self.end);
+            return Err(ReadError::OutOfRange { asked: from, start, end });
+        }
+        if from >= upto.min(self.end) {
+            return Ok(None);
+        }
+        for segment in &self.segments[self.slot_of(from)..] {
+            let Some(place) = segment.find(from)? else { continue };
+            let first = place.size as usize;
+            let end = self.position_limit(segment, upto)?;
+            let room = end.saturating_sub(place.position) as usize;
+            if room < first || (min_one == MinOneMessage::No && max_bytes < first) {
+                return Ok(None);
+            }
+            let len = max_bytes.max(first).min(room);
+            let slice = Slice::new(Arc::clone(&segment.file), u64::from(place.position), len);
+            return Ok(Some((segment, slice)));
+        }
+        Ok(None)
+    }
+
+    /// As [`Log::locate`], read at once and without a batch that is cut short.
     pub fn read(
         &self,
         from: Offset,
@@ -50,31 +125,15 @@ impl Log {
         upto: Offset,
         min_one: MinOneMessage,
     ) -> Result<ReadInfo, ReadError> {
-        self.check_usable()?;
-        if from < self.start || from > self.end {
-            let (start, end) = (self.start, self.end);
-            return Err(ReadError::OutOfRange { asked: from, start, end });
-        }
         let mut info = ReadInfo {
             records: Bytes::new(),
             next_offset: from,
             log_start: self.start,
             high_watermark: self.high_watermark,
         };
-        if from >= upto.min(self.end) {
-            return Ok(info);
-        }
-        for segment in &self.segments[self.slot_of(from)..] {
-            let Some(place) = segment.find(from)? else { continue };
-            let limit = match min_one {
-                MinOneMessage::Yes => max_bytes.max(place.size as usize),
-                MinOneMessage::No => max_bytes,
-            };
-            let end = self.position_limit(segment, upto)?;
-            let len = limit.min(end.saturating_sub(place.position) as usize);
-            let bytes = read_exact(segment, place.position, len)?;
+        if let Some((segment, slice)) = self.locate_in(from, max_bytes, upto, min_one)? {
+            let bytes = read_exact(segment, slice.position as u32, slice.len)?;
             self.take_whole(bytes, upto, &mut info);
-            return Ok(info);
         }
         Ok(info)
     }

@@ -1,7 +1,7 @@
 //! Length-prefixed frames over a byte stream.
 //!
 //! A frame's length comes from the other side and may be a lie: memory is taken as bytes arrive, never
-//! for what is only announced, and given back with the frame.
+//! for what is only announced. A frame's room serves for the next one, and is given back when there is none.
 
 use std::io;
 
@@ -25,17 +25,22 @@ pub enum FrameError {
     Io(#[from] io::Error),
 }
 
+/// Room that an idle connection may keep: two reads.
+const KEPT_BYTES: usize = 2 * READ_BYTES;
+
 /// Takes frames off a stream; keeps what was read beyond one for the next.
 #[derive(Debug)]
 pub struct FrameReader {
     buffer: BytesMut,
+    /// Bytes behind the buffer, and behind frames that were taken from it.
+    room: usize,
     max: usize,
 }
 
 impl FrameReader {
     /// `max` bytes a frame, length not counted (`socket.request.max.bytes`).
     pub fn new(max: usize) -> Self {
-        FrameReader { buffer: BytesMut::new(), max }
+        FrameReader { buffer: BytesMut::new(), room: 0, max }
     }
 
     /// The next frame without its length; `None` at the stream's orderly end. Safe to drop and call
@@ -59,12 +64,29 @@ impl FrameReader {
         &mut self,
         stream: &mut (impl AsyncRead + Unpin),
     ) -> Result<bool, FrameError> {
-        let room = GROWTH_BYTES.min(ROOM_PER_BYTE * self.buffer.len()).max(READ_BYTES);
-        self.buffer.reserve(self.missing().clamp(READ_BYTES, room));
-        if stream.read_buf(&mut self.buffer).await? > 0 {
-            return Ok(true);
+        if self.buffer.is_empty() && self.room > KEPT_BYTES {
+            self.buffer.reserve(READ_BYTES);
+            tokio::select! {
+                biased;
+                read = stream.read_buf(&mut self.buffer) => return self.goes_on(read?),
+                // Or an idle connection would hold the memory of the largest frame it ever sent.
+                () = std::future::ready(()) => (self.buffer, self.room) = (BytesMut::new(), 0),
+            }
         }
-        if self.buffer.is_empty() { Ok(false) } else { Err(FrameError::CutOff) }
+        let most = GROWTH_BYTES.min(ROOM_PER_BYTE * self.buffer.len()).max(READ_BYTES);
+        self.buffer.reserve(self.missing().clamp(READ_BYTES, most));
+        self.room = self.room.max(self.buffer.capacity());
+        let read = stream.read_buf(&mut self.buffer).await?;
+        self.goes_on(read)
+    }
+
+    /// What a read of so many bytes tells.
+    fn goes_on(&self, read: usize) -> Result<bool, FrameError> {
+        match (read, self.buffer.is_empty()) {
+            (0, true) => Ok(false),
+            (0, false) => Err(FrameError::CutOff),
+            _ => Ok(true),
+        }
     }
 
     /// Bytes of the next frame, without its length, once that has been read.
@@ -81,12 +103,7 @@ impl FrameReader {
             return Ok(None);
         }
         self.buffer.advance(4);
-        let frame = self.buffer.split_to(length).freeze();
-        if self.buffer.is_empty() {
-            // Or an idle connection would hold the memory of the largest frame it ever sent.
-            self.buffer = BytesMut::new();
-        }
-        Ok(Some(frame))
+        Ok(Some(self.buffer.split_to(length).freeze()))
     }
 
     fn announced(&self) -> Option<i32> {
@@ -111,14 +128,17 @@ mod tests {
 
     use super::{FrameError, FrameReader};
 
+    fn polled<T>(future: impl Future<Output = T>) -> Poll<T> {
+        pin!(future).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
     /// Reads all frames of `bytes`, which come without waiting.
     fn frames(bytes: &[u8], max: usize) -> (Vec<Vec<u8>>, Option<FrameError>) {
         let mut reader = FrameReader::new(max);
         let mut stream = bytes;
         let mut frames = Vec::new();
         loop {
-            let next = pin!(reader.next(&mut stream));
-            let Poll::Ready(next) = next.poll(&mut Context::from_waker(Waker::noop())) else {
+            let Poll::Ready(next) = polled(reader.next(&mut stream)) else {
                 panic!("a slice never waits");
             };
             match next {
@@ -145,10 +165,28 @@ mod tests {
             bytes[..4].copy_from_slice(&(100_i32 << 20).to_be_bytes());
             reader.buffer = bytes[..].into();
             let mut more = &[0][..];
-            let filled = pin!(reader.fill(&mut more)).poll(&mut Context::from_waker(Waker::noop()));
-            assert!(matches!(filled, Poll::Ready(Ok(true))));
+            assert!(matches!(polled(reader.fill(&mut more)), Poll::Ready(Ok(true))));
             assert!(reader.buffer.capacity() <= most, "{sent}: {}", reader.buffer.capacity());
         }
+    }
+
+    #[test]
+    fn the_room_of_a_large_frame_is_given_back_when_nothing_follows() {
+        let mut reader = FrameReader::new(1 << 20);
+        let mut bytes = vec![0; 4 + (512 << 10)];
+        bytes[..4].copy_from_slice(&(512_i32 << 10).to_be_bytes());
+        let mut stream = &bytes[..];
+        let frame = loop {
+            assert!(polled(reader.fill(&mut stream)).is_ready());
+            if let Some(frame) = reader.take().unwrap() {
+                break frame;
+            }
+        };
+        assert_eq!(frame.len(), 512 << 10);
+        drop(frame);
+        let (mut silent, _other) = tokio::io::duplex(1);
+        assert!(polled(reader.fill(&mut silent)).is_pending());
+        assert!(reader.buffer.capacity() <= 16 << 10, "{}", reader.buffer.capacity());
     }
 
     proptest! {

@@ -6,7 +6,7 @@ use kafka_protocol::{
     protocol::{Decodable, Encodable, HeaderVersion, Message, Request, StrBytes, buf::ByteBuf},
 };
 
-use super::guarded;
+use super::{guarded, unsigned_varint};
 
 /// A frame that cannot be read. The connection it came on is closed, as Kafka does.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +66,7 @@ impl RequestHead {
             client_id,
         )?;
         frame.put_slice(body);
-        finish(frame)
+        finish(frame, 0)
     }
 }
 
@@ -90,7 +90,7 @@ fn put_head(
     Ok(())
 }
 
-fn unreadable(what: &'static str, reason: impl ToString) -> MessageError {
+pub(super) fn unreadable(what: &'static str, reason: impl ToString) -> MessageError {
     MessageError::Unreadable { what, reason: reason.to_string() }
 }
 
@@ -112,15 +112,7 @@ fn skip_tags(frame: &mut Bytes) -> Result<(), MessageError> {
 }
 
 fn take_varint(frame: &mut Bytes) -> Result<u32, MessageError> {
-    let mut value = 0u32;
-    for shift in (0..35).step_by(7) {
-        let byte = frame.try_get_u8().map_err(|error| unreadable("tagged field", error))?;
-        value |= u32::from(byte & 0x7f).checked_shl(shift).unwrap_or_default();
-        if byte & 0x80 == 0 {
-            return Ok(value);
-        }
-    }
-    Err(unreadable("tagged field", "a number is longer than 5 bytes"))
+    unsigned_varint::take(frame).ok_or_else(|| unreadable("tagged field", "a number does not end"))
 }
 
 /// Reads a request's body.
@@ -152,7 +144,7 @@ pub fn encode_request<R: Request>(
     let head = (R::KEY, version, R::header_version(version));
     put_head(&mut frame, head, correlation_id, Some(client_id))?;
     body.encode(&mut frame, version).map_err(|error| unreadable("request", error))?;
-    finish(frame)
+    finish(frame, 0)
 }
 
 /// A whole response with its length, ready to send.
@@ -161,14 +153,20 @@ pub fn encode_response<M: Encodable + HeaderVersion>(
     version: i16,
     body: &M,
 ) -> Result<BytesMut, MessageError> {
+    let mut frame = begin_response::<M>(correlation_id, version);
+    body.encode(&mut frame, version).map_err(|error| unreadable("response", error))?;
+    finish(frame, 0)
+}
+
+/// What stands before every response's body, after room for the length.
+pub(super) fn begin_response<M: HeaderVersion>(correlation_id: i32, version: i16) -> BytesMut {
     let mut frame = BytesMut::with_capacity(256);
     frame.put_i32(0);
     frame.put_i32(correlation_id);
     if M::header_version(version) >= 1 {
         frame.put_u8(0);
     }
-    body.encode(&mut frame, version).map_err(|error| unreadable("response", error))?;
-    finish(frame)
+    frame
 }
 
 /// Another broker's answer, with its length and for the correlation id that the client knows.
@@ -178,7 +176,7 @@ pub fn pass_on_response(answer: &[u8], correlation_id: i32) -> Result<BytesMut, 
     frame.put_i32(0);
     frame.put_i32(correlation_id);
     frame.put_slice(rest);
-    finish(frame)
+    finish(frame, 0)
 }
 
 /// Reads the answer to a request sent with that correlation id.
@@ -197,9 +195,10 @@ pub fn decode_response<M: Decodable + HeaderVersion>(
     guarded::decode::<M>(&mut frame, version).map_err(|error| unreadable("response", error))
 }
 
-/// Writes the length into its place.
-fn finish(mut frame: BytesMut) -> Result<BytesMut, MessageError> {
-    let length = i32::try_from(frame.len() - 4).map_err(|error| unreadable("frame", error))?;
+/// Writes the length into its place, with `more` bytes that are not in the frame.
+pub(super) fn finish(mut frame: BytesMut, more: usize) -> Result<BytesMut, MessageError> {
+    let length =
+        i32::try_from(frame.len() - 4 + more).map_err(|error| unreadable("frame", error))?;
     frame[..4].copy_from_slice(&length.to_be_bytes());
     Ok(frame)
 }

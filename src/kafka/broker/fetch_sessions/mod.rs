@@ -15,5 +15,5 @@ mod shared;
 mod tests;
 
 pub(super) use cache::{Demand, Turn};
-pub(super) use session::{Answers, Ask, Asks, PartitionKey, TopicKey};
+pub(super) use session::{Answers, Ask, Asks, Found, PartitionKey, TopicKey};
 pub(super) use shared::FetchSessions;

@@ -2,12 +2,14 @@
 
 use std::collections::HashSet;
 
-use bytes::Bytes;
 use indexmap::IndexMap;
 use kafka_protocol::messages::fetch_response::PartitionData;
 use uuid::Uuid;
 
-use crate::{env::Instant, kafka::types::TopicName};
+use crate::{
+    env::Instant,
+    kafka::{log::Slice, types::TopicName},
+};
 
 /// The epoch of a request that wants a new session.
 pub(super) const INITIAL_EPOCH: i32 = 0;
@@ -41,7 +43,13 @@ pub(in super::super) struct Ask {
 
 /// In the order in which they are read.
 pub(in super::super) type Asks = IndexMap<PartitionKey, Ask>;
-pub(in super::super) type Answers = Vec<(PartitionKey, PartitionData)>;
+pub(in super::super) type Answers = Vec<(PartitionKey, Found)>;
+
+/// What is to be said of a partition, and where its records lie.
+pub(in super::super) struct Found {
+    pub data: PartitionData,
+    pub records: Option<Slice>,
+}
 
 /// A partition as the session remembers it.
 #[derive(Debug)]
@@ -73,11 +81,11 @@ impl Session {
         asks: &Asks,
         answers: &Answers,
     ) -> Self {
-        let known = |(key, data): &(PartitionKey, PartitionData)| {
+        let known = |(key, found): &(PartitionKey, Found)| {
             let known = Known {
                 ask: *asks.get(key)?,
-                high_watermark: data.high_watermark,
-                log_start_offset: data.log_start_offset,
+                high_watermark: found.data.high_watermark,
+                log_start_offset: found.data.log_start_offset,
             };
             Some((key.clone(), known))
         };
@@ -118,11 +126,14 @@ impl Session {
     /// Leaves in the answers what the client does not know yet. Partitions with records go behind the others,
     /// so that a size limit does not hit the same ones each time.
     pub fn keep_news(&mut self, answers: &mut Answers) {
-        answers.retain(|(key, data)| {
-            self.partitions.get_mut(key).is_none_or(|known| known.take_news(data))
+        answers.retain(|(key, found)| {
+            self.partitions.get_mut(key).is_none_or(|known| known.take_news(found))
         });
-        let served: HashSet<_> =
-            answers.iter().filter(|(_, data)| has_records(data)).map(|(key, _)| key).collect();
+        let served: HashSet<_> = answers
+            .iter()
+            .filter(|(_, found)| found.records.is_some())
+            .map(|(key, _)| key)
+            .collect();
         if !served.is_empty() {
             self.partitions.sort_by_cached_key(|key, _| served.contains(key));
         }
@@ -132,10 +143,11 @@ impl Session {
 impl Known {
     /// Whether the client has to hear of this; remembers that it does.
     /// (`CachedPartition.maybeUpdateResponseData`, without what only several replicas can bring about.)
-    fn take_news(&mut self, data: &PartitionData) -> bool {
+    fn take_news(&mut self, found: &Found) -> bool {
+        let data = &found.data;
         let is_error = data.error_code != 0;
         let news = is_error
-            || has_records(data)
+            || found.records.is_some()
             || self.high_watermark != data.high_watermark
             || self.log_start_offset != data.log_start_offset;
         // After an error the partition is news again, whatever became of it.
@@ -143,10 +155,6 @@ impl Known {
         self.log_start_offset = data.log_start_offset;
         news
     }
-}
-
-fn has_records(data: &PartitionData) -> bool {
-    data.records.as_ref().is_some_and(|records: &Bytes| !records.is_empty())
 }
 
 fn entry_bytes(key: &PartitionKey) -> usize {

@@ -1,18 +1,17 @@
 //! What sessions remember, tell and refuse, and who gives way to whom.
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, io, sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use kafka_protocol::messages::{FetchResponse, fetch_response::PartitionData};
 use proptest::prelude::*;
 
 use super::{
-    Answers, Ask, Asks, Demand, PartitionKey, TopicKey, Turn,
+    Answers, Ask, Asks, Demand, Found, PartitionKey, TopicKey, Turn,
     cache::{Limits, SessionCache},
 };
 use crate::{
-    env::Instant,
-    kafka::{protocol::ResponseError, types::TopicName},
+    env::{BoxFuture, File, Instant},
+    kafka::{log::Slice, protocol::ResponseError, types::TopicName},
 };
 
 const EVICTION: Duration = Duration::from_secs(120);
@@ -56,16 +55,40 @@ struct State {
 
 const QUIET: State = State { watermark: 5, start: 0, records: false, error: 0 };
 
+/// Where records would lie: a session looks at none.
+struct NoFile;
+
+impl File for NoFile {
+    fn read_at(&self, _: u64, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn write_at(&self, _: u64, _: &[u8]) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn len(&self) -> u64 {
+        0
+    }
+
+    fn set_len(&self, _: u64) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn sync(&self) -> BoxFuture<'static, io::Result<()>> {
+        Box::pin(std::future::ready(Err(io::ErrorKind::Unsupported.into())))
+    }
+}
+
 fn answers(turn: &Turn, state: impl Fn(i32) -> State) -> Answers {
     let answer = |key: &PartitionKey| {
         let State { watermark, start, records, error } = state(key.partition);
-        let records = Bytes::from_static(if records { b"records" } else { b"" });
-        PartitionData::default()
+        let data = PartitionData::default()
             .with_partition_index(key.partition)
             .with_high_watermark(watermark)
             .with_log_start_offset(start)
-            .with_error_code(error)
-            .with_records(Some(records))
+            .with_error_code(error);
+        Found { data, records: records.then(|| Slice::new(Arc::new(NoFile), 0, 7)) }
     };
     turn.asks.keys().map(|key| (key.clone(), answer(key))).collect()
 }
@@ -293,8 +316,9 @@ proptest! {
             let turn = cache.begin(at(0), demand(id, epoch, &added, &forgotten)).unwrap();
             let mut answers = answers(&turn, state);
             let head = cache.finish(at(0), &turn, &mut answers, || 7);
-            for (key, data) in answers {
-                told.insert(key.partition, (data.high_watermark, data.log_start_offset, data.error_code));
+            for (key, Found { data, .. }) in answers {
+                let state = (data.high_watermark, data.log_start_offset, data.error_code);
+                told.insert(key.partition, state);
             }
             if head.session_id == 0 {
                 (id, epoch) = (0, 0);

@@ -1,4 +1,5 @@
-//! Fetch, 4 to 17: batches as they lie in the log, now or when there are enough of them.
+//! Fetch, 4 to 17: batches as they lie in the log, now or when there are enough of them. They are read when the
+//! answer is sent, and not before, as Kafka sends parts of its files.
 //!
 //! A request that finds fewer than `min_bytes` waits on its partitions until an append wakes it or
 //! `max_wait_ms` has passed, and then answers with what there is. In a session (`fetch_sessions`) the request
@@ -10,7 +11,6 @@
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use kafka_protocol::{
     messages::{
         FetchRequest, FetchResponse, TopicName as WireTopicName,
@@ -24,13 +24,13 @@ use super::codes;
 use crate::kafka::{
     broker::{
         dispatch::{Answer, Call},
-        fetch_sessions::{Answers, Ask, Asks, Demand, PartitionKey, TopicKey},
+        fetch_sessions::{Answers, Ask, Asks, Demand, Found, PartitionKey, TopicKey},
         partitions::Partition,
         purgatory::Waiter,
         state::Broker,
         ticker::Due,
     },
-    log::MinOneMessage,
+    log::{MinOneMessage, Slice},
     metadata::Image,
     protocol::ResponseError,
     types::{Offset, TopicName},
@@ -66,7 +66,7 @@ struct Limits {
 
 /// What one look at all partitions gave, in their order.
 struct Round {
-    partitions: Vec<PartitionData>,
+    partitions: Vec<Found>,
     bytes: usize,
     failed: bool,
 }
@@ -85,7 +85,8 @@ pub(in crate::kafka::broker) async fn handle(broker: &Arc<Broker>, call: &Call<'
     let round = read_or_wait(broker, &limits, &wanted).await;
     let mut answers: Answers = keys.into_iter().zip(round.partitions).collect();
     let head = broker.fetch_sessions.finish(broker.env.clock.now(), &turn, &mut answers);
-    call.answer(&head.with_responses(by_topic(answers)))
+    let (topics, records) = by_topic(answers);
+    call.answer_with_records(head.with_responses(topics), records)
 }
 
 fn limits(broker: &Broker, request: &FetchRequest) -> Limits {
@@ -135,10 +136,11 @@ fn demand(request: &FetchRequest, version: i16) -> Demand {
 }
 
 /// Neighbours of one topic together, as Kafka does: partitions keep their order.
-fn by_topic(answers: Answers) -> Vec<FetchableTopicResponse> {
+fn by_topic(answers: Answers) -> (Vec<FetchableTopicResponse>, Vec<Option<Slice>>) {
     let mut topics: Vec<FetchableTopicResponse> = Vec::new();
+    let mut records = Vec::with_capacity(answers.len());
     let mut last = None;
-    for (PartitionKey { topic: key, .. }, data) in answers {
+    for (PartitionKey { topic: key, .. }, found) in answers {
         if last.as_ref() != Some(&key) {
             let topic = FetchableTopicResponse::default();
             topics.push(match &key {
@@ -149,9 +151,10 @@ fn by_topic(answers: Answers) -> Vec<FetchableTopicResponse> {
             });
             last = Some(key);
         }
-        topics.last_mut().expect("one was just added").partitions.push(data);
+        topics.last_mut().expect("one was just added").partitions.push(found.data);
+        records.push(found.records);
     }
-    topics
+    (topics, records)
 }
 
 /// As Kafka, those that nobody knows come last.
@@ -230,7 +233,7 @@ async fn read_or_wait(broker: &Arc<Broker>, limits: &Limits, wanted: &[Wanted]) 
 fn has_moved(wanted: &[Wanted], seen: &Round) -> bool {
     wanted.iter().zip(&seen.partitions).any(|(wanted, seen)| {
         wanted.found.as_ref().is_ok_and(|partition| {
-            partition.is_retired() || partition.log().high_watermark().0 != seen.high_watermark
+            partition.is_retired() || partition.log().high_watermark().0 != seen.data.high_watermark
         })
     })
 }
@@ -244,7 +247,7 @@ fn read(wanted: &[Wanted], max_bytes: usize) -> Round {
         let limit = room.min(usize::try_from(ask.max_bytes).unwrap_or_default());
         let min_one = if round.bytes == 0 { MinOneMessage::Yes } else { MinOneMessage::No };
         let data = PartitionData::default().with_partition_index(*partition);
-        let data = match found {
+        let found = match found {
             // Its topic was deleted while the request waited.
             Ok(partition) if partition.is_retired() => {
                 failure(data, ResponseError::UnknownTopicOrPartition)
@@ -252,19 +255,20 @@ fn read(wanted: &[Wanted], max_bytes: usize) -> Round {
             Ok(partition) => read_partition(partition, ask, limit, min_one, data),
             Err(code) => failure(data, *code),
         };
-        round.failed |= data.error_code != 0 && !one.is_unknown();
-        round.bytes += data.records.as_ref().map_or(0, Bytes::len);
-        round.partitions.push(data);
+        round.failed |= found.data.error_code != 0 && !one.is_unknown();
+        round.bytes += found.records.as_ref().map_or(0, Slice::len);
+        round.partitions.push(found);
     }
     round
 }
 
-fn failure(data: PartitionData, code: ResponseError) -> PartitionData {
-    data.with_error_code(code.code())
+fn failure(data: PartitionData, code: ResponseError) -> Found {
+    let data = data
+        .with_error_code(code.code())
         .with_high_watermark(-1)
         .with_last_stable_offset(-1)
-        .with_log_start_offset(-1)
-        .with_records(Some(Bytes::new()))
+        .with_log_start_offset(-1);
+    Found { data, records: None }
 }
 
 fn read_partition(
@@ -273,24 +277,22 @@ fn read_partition(
     limit: usize,
     min_one: MinOneMessage,
     data: PartitionData,
-) -> PartitionData {
+) -> Found {
     let log = partition.log();
     let watermark = log.high_watermark();
     let asked = Offset(ask.fetch_offset);
     // Between the watermark and the end there is nothing to show yet, but nothing is wrong either.
     let waits = asked >= watermark && asked <= log.end_offset();
-    let read = if waits {
-        Ok(Bytes::new())
-    } else {
-        log.read(asked, limit, watermark, min_one).map(|read| read.records)
-    };
-    match read {
-        Ok(records) => data
-            .with_high_watermark(watermark.0)
-            .with_last_stable_offset(watermark.0)
-            .with_log_start_offset(log.start_offset().0)
-            .with_aborted_transactions(None)
-            .with_records(Some(records)),
+    let located = if waits { Ok(None) } else { log.locate(asked, limit, watermark, min_one) };
+    match located {
+        Ok(records) => {
+            let data = data
+                .with_high_watermark(watermark.0)
+                .with_last_stable_offset(watermark.0)
+                .with_log_start_offset(log.start_offset().0)
+                .with_aborted_transactions(None);
+            Found { data, records }
+        }
         Err(error) => failure(data, codes::of_read(&error)),
     }
 }

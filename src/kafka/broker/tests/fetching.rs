@@ -11,7 +11,7 @@ use kafka_protocol::messages::{
 use uuid::Uuid;
 
 use super::{
-    bench::{Wire, beside_a_broker, beside_a_changed, pause},
+    bench::{Wire, batch, beside_a_broker, beside_a_changed, pause},
     requests::{produce, topic},
 };
 use crate::{env::Env, kafka::protocol::ResponseError};
@@ -229,6 +229,33 @@ fn a_session_tells_of_its_topics_end_each_time() {
             assert_eq!((answer.error_code, answer.responses[0].topic_id), (0, id));
             let code = answer.responses[0].partitions[0].error_code;
             assert_eq!(code, ResponseError::UnknownTopicId.code());
+        }
+    });
+}
+
+#[test]
+fn an_answer_larger_than_what_is_sent_at_once_has_all_its_records_in_their_places() {
+    beside_a_broker(LONG, |_, env| async move {
+        let mut wire = Wire::open(&env).await;
+        let id = id_of(&mut wire, "t").await;
+        let values = [90_000, 300_000].map(|size| -> &'static str { "v".repeat(size).leak() });
+        for (partition, value) in (0..).zip(values) {
+            let mut request = produce(-1, "t", value);
+            request.topic_data[0].partition_data[0].index = partition;
+            wire.ask(9, &request).await;
+        }
+        for version in BORDERS {
+            let request = request(version, id, (0, -1), &[(0, 0), (1, 0), (0, 0)]);
+            let answer = wire.ask(version, &request).await;
+            let partitions = answer.responses.iter().flat_map(|topic| &topic.partitions);
+            let got: Vec<_> = partitions
+                .map(|data| (data.partition_index, data.records.clone().unwrap()))
+                .collect();
+            assert_eq!(got.len(), 2, "a partition named twice is read once");
+            for (partition, records) in got {
+                // All but the offset and the leader's epoch, which the broker writes, and their place.
+                assert_eq!(records[16..], batch(values[partition as usize])[16..]);
+            }
         }
     });
 }
