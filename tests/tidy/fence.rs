@@ -62,7 +62,8 @@ fn select_rule(source: &Source) -> Vec<Breach> {
 
 /// State machines never wait.
 fn sans_io_rule(source: &Source) -> Vec<Breach> {
-    let sans_io = ["src/kafka/coordinator", "src/kafka/types", "src/testbed/checker"];
+    let sans_io =
+        ["src/kafka/coordinator", "src/kafka/replica", "src/kafka/types", "src/testbed/checker"];
     if !sans_io.iter().any(|place| source.is_in(place)) {
         return Vec::new();
     }

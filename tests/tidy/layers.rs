@@ -29,6 +29,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("src/kafka/protocol", &["env", "kafka::types", "kafka::config"]),
     ("src/kafka/log", &["env", "kafka::types", "kafka::config", "kafka::protocol"]),
     ("src/kafka/coordinator", &["env", "kafka::types", "kafka::config", "kafka::protocol"]),
+    ("src/kafka/replica", &["env", "kafka::types", "kafka::protocol"]),
     ("src/kafka/metadata", &["kafka::types"]),
     ("src/kafka/client", &["env", "kafka::types", "kafka::config", "kafka::protocol"]),
     (
@@ -41,6 +42,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "kafka::log",
             "kafka::metadata",
             "kafka::coordinator",
+            "kafka::replica",
         ],
     ),
 ];

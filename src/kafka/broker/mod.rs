@@ -20,6 +20,7 @@ mod fetch_sessions;
 mod follower;
 mod groups;
 mod handlers;
+mod log_facts;
 mod meta_properties;
 mod metadata;
 mod node;

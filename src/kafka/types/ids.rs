@@ -78,6 +78,15 @@ number!(
     LeaderEpoch, i32
 );
 number!(
+    /// Counts the incarnations of one broker: the offset of its registration in the metadata log. -1 where
+    /// a request says nothing of it.
+    BrokerEpoch, i64
+);
+number!(
+    /// Counts the changes of one partition's registration at the controller.
+    PartitionEpoch, i32
+);
+number!(
     /// Given out by InitProducerId; -1 for a producer that is not idempotent.
     ProducerId, i64
 );

@@ -7,7 +7,7 @@ mod ids;
 mod time;
 
 pub use ids::{
-    BrokerId, GenerationId, GroupId, LeaderEpoch, MemberId, Offset, ProducerEpoch, ProducerId,
-    Sequence, TopicName, TopicPartition,
+    BrokerEpoch, BrokerId, GenerationId, GroupId, LeaderEpoch, MemberId, Offset, PartitionEpoch,
+    ProducerEpoch, ProducerId, Sequence, TopicName, TopicPartition,
 };
 pub use time::Timestamp;
