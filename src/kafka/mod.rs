@@ -1,8 +1,8 @@
 //! The system under test: Kafka's broker and clients over the seam of `env`.
 //!
 //! The same code runs in the simulated world and in the real one and cannot tell which. Inside, each
-//! layer sees only those before it: `types` <- `config` <- `protocol` <- { `log`, `metadata`, `coordinator`,
-//! `replica` } <- `broker`; `client` sees `protocol` and what is below it, never the broker.
+//! layer sees only those before it: `types` <- `config` <- `protocol` <- { `log`, `raft`, `metadata`,
+//! `coordinator`, `replica` } <- `broker`; `client` sees `protocol` and what is below it, never the broker.
 
 pub mod broker;
 pub mod client;
@@ -11,5 +11,6 @@ pub mod coordinator;
 pub mod log;
 pub mod metadata;
 pub mod protocol;
+pub mod raft;
 pub mod replica;
 pub mod types;

@@ -62,8 +62,13 @@ fn select_rule(source: &Source) -> Vec<Breach> {
 
 /// State machines never wait.
 fn sans_io_rule(source: &Source) -> Vec<Breach> {
-    let sans_io =
-        ["src/kafka/coordinator", "src/kafka/replica", "src/kafka/types", "src/testbed/checker"];
+    let sans_io = [
+        "src/kafka/coordinator",
+        "src/kafka/raft",
+        "src/kafka/replica",
+        "src/kafka/types",
+        "src/testbed/checker",
+    ];
     if !sans_io.iter().any(|place| source.is_in(place)) {
         return Vec::new();
     }

@@ -1,0 +1,100 @@
+//! What a replica of the quorum is told at its start, and the behaviours that Kafka once had.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use uuid::Uuid;
+
+use super::ReplicaKey;
+use crate::kafka::types::BrokerId;
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct QuorumConfig {
+    pub local: ReplicaKey,
+    /// Requests of another cluster are refused.
+    pub cluster_id: String,
+    /// `controller.quorum.voters`, with their directories where they are known.
+    pub voters: BTreeMap<BrokerId, Uuid>,
+    /// `controller.quorum.election.timeout.ms`: the least; chance adds as much again.
+    pub election_timeout: Duration,
+    /// `controller.quorum.election.backoff.max.ms`
+    pub election_backoff_max: Duration,
+    /// `controller.quorum.fetch.timeout.ms`
+    pub fetch_timeout: Duration,
+    /// `controller.quorum.request.timeout.ms`
+    pub request_timeout: Duration,
+    /// `controller.quorum.retry.backoff.ms`
+    pub retry_backoff: Duration,
+    pub policies: QuorumPolicies,
+}
+
+impl QuorumConfig {
+    /// Kafka's defaults (`QuorumConfig`).
+    pub fn new(local: ReplicaKey, cluster_id: impl Into<String>, voters: &[ReplicaKey]) -> Self {
+        QuorumConfig {
+            local,
+            cluster_id: cluster_id.into(),
+            voters: voters.iter().map(|voter| (voter.id, voter.directory)).collect(),
+            election_timeout: Duration::from_millis(1000),
+            election_backoff_max: Duration::from_millis(1000),
+            fetch_timeout: Duration::from_millis(2000),
+            request_timeout: Duration::from_millis(2000),
+            retry_backoff: Duration::from_millis(20),
+            policies: QuorumPolicies::default(),
+        }
+    }
+
+    pub fn is_voter(&self, replica: ReplicaKey) -> bool {
+        self.voters
+            .get(&replica.id)
+            .is_some_and(|&directory| ReplicaKey::new(replica.id, directory).admits(replica))
+    }
+
+    pub fn majority(&self) -> usize {
+        self.voters.len() / 2 + 1
+    }
+
+    /// The voters but for this replica.
+    pub fn others(&self) -> impl Iterator<Item = ReplicaKey> + '_ {
+        self.voters
+            .iter()
+            .filter(|(id, _)| **id != self.local.id)
+            .map(|(&id, &directory)| ReplicaKey::new(id, directory))
+    }
+}
+
+/// Behaviours that Kafka once had, and what took their place (the defaults).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct QuorumPolicies {
+    pub acknowledge: Acknowledge,
+    pub commit_rule: CommitRule,
+    pub pre_vote: PreVote,
+}
+
+/// What of a voter's log counts towards a majority.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Acknowledge {
+    /// What it has synced (KAFKA-10533).
+    #[default]
+    AfterFsync,
+    /// What it has appended; the quorum never syncs its log. Before 2.8.
+    BeforeFsync,
+}
+
+/// When a new leader may call something committed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum CommitRule {
+    /// When a majority has a record of the leader's own epoch (KAFKA-12619).
+    #[default]
+    OwnEpochRecord,
+    /// When a majority has reached the offset its epoch starts at: one record too early. 2.8.
+    EpochStart,
+}
+
+/// Whether a replica asks if it would win before it raises the epoch (KIP-996).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum PreVote {
+    #[default]
+    On,
+    /// Before 4.0.
+    Off,
+}

@@ -1,0 +1,10 @@
+//! Tests of the quorum: transcripts of a few replicas on a small network, and a simulation that searches.
+
+mod memory_log;
+mod quorum_state;
+mod show;
+mod simulation;
+mod stories;
+mod votes;
+mod watcher;
+mod world;
