@@ -63,6 +63,7 @@ fn select_rule(source: &Source) -> Vec<Breach> {
 /// State machines never wait.
 fn sans_io_rule(source: &Source) -> Vec<Breach> {
     let sans_io = [
+        "src/kafka/controller",
         "src/kafka/coordinator",
         "src/kafka/raft",
         "src/kafka/replica",

@@ -32,6 +32,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("src/kafka/raft", &["env", "kafka::types", "kafka::protocol"]),
     ("src/kafka/replica", &["env", "kafka::types", "kafka::protocol"]),
     ("src/kafka/metadata", &["kafka::types"]),
+    (
+        "src/kafka/controller",
+        &["env", "kafka::types", "kafka::config", "kafka::protocol", "kafka::metadata"],
+    ),
     ("src/kafka/client", &["env", "kafka::types", "kafka::config", "kafka::protocol"]),
     (
         "src/kafka/broker",
@@ -43,6 +47,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "kafka::log",
             "kafka::raft",
             "kafka::metadata",
+            "kafka::controller",
             "kafka::coordinator",
             "kafka::replica",
         ],

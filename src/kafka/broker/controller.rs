@@ -11,23 +11,21 @@ use rand_chacha::ChaCha8Rng;
 use tokio::sync::{Mutex, MutexGuard};
 use uuid::Uuid;
 
-use super::{controller_configs::check_new, node::draw_id, state::Broker};
+use super::{node::draw_id, state::Broker};
 use crate::{
     env::Env,
     kafka::{
+        controller::{check_topic_settings, topic_records},
         log::AppendError,
-        metadata::{MetadataRecord, place},
+        metadata::{MetadataRecord, PartitionImage, place},
         protocol::ResponseError,
-        types::{BrokerId, LeaderEpoch, ProducerId, TopicName},
+        types::{BrokerEpoch, BrokerId, ProducerId, TopicName},
     },
 };
 
-/// Producer ids given to a broker at once (`ProducerIdsBlock.PRODUCER_ID_BLOCK_SIZE`).
-pub(super) const PRODUCER_ID_BLOCK: i64 = 1000;
-/// `Topic.MAX_NAME_LENGTH`.
-const MAX_NAME: usize = 249;
-/// Partitions one request may ask for (`ReplicationControlManager.MAX_PARTITIONS_PER_BATCH`).
-pub(super) const MAX_PARTITIONS: i32 = 10_000;
+pub(super) use crate::kafka::controller::{
+    MAX_PARTITIONS, PRODUCER_ID_BLOCK, Refusal, check_topic_name as check_name,
+};
 
 /// What makes one change at a time.
 pub(super) struct Controller {
@@ -54,9 +52,6 @@ pub(super) struct Created {
     pub partitions: i32,
     pub replication_factor: i16,
 }
-
-/// A refusal: the code and what a person needs to know.
-pub(super) type Refusal = (ResponseError, String);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Commitment {
@@ -86,7 +81,7 @@ impl Broker {
             let config =
                 topic.config.iter().map(|(name, value)| (name.clone(), Some(value.clone())));
             let replicas = topic.partitions.clone();
-            records.extend(topic_records(&topic.name, id, replicas, config.collect()));
+            records.extend(self::records(&topic.name, id, replicas, config.collect()));
         }
         if records.is_empty() { Ok(()) } else { self.commit_metadata(&records).await }
     }
@@ -99,12 +94,12 @@ impl Broker {
     ) -> Result<Created, Refusal> {
         let mut rng = self.take_turn().await?;
         let replicas = self.placement(topic, &mut rng)?;
-        check_new(&topic.config, self)?;
+        check_topic_settings(&topic.config, &self.config.config.topic_defaults)?;
         let id = draw_id(&mut *rng);
         let partitions = i32::try_from(replicas.len()).expect("within MAX_PARTITIONS");
         let created = Created { id, partitions, replication_factor: 1 };
         if commitment == Commitment::Commit {
-            let records = topic_records(&topic.name, id, replicas, topic.config.clone());
+            let records = records(&topic.name, id, replicas, topic.config.clone());
             self.commit(&records).await?;
         }
         Ok(created)
@@ -188,32 +183,20 @@ impl Broker {
         let _turn = controller.turn.lock().await;
         let first = self.metadata.image().next_producer_id();
         let next = ProducerId(first.0 + PRODUCER_ID_BLOCK);
-        let record = MetadataRecord::ProducerIds { broker, next };
+        let record = MetadataRecord::ProducerIds { broker, epoch: BrokerEpoch::NONE, next };
         let committed = self.commit_metadata(&[record]).await;
         committed.map(|()| first).map_err(|_| ResponseError::UnknownServerError)
     }
 }
 
-fn topic_records(
+/// With one replica each.
+fn records(
     name: &TopicName,
     id: Uuid,
     replicas: Vec<Vec<BrokerId>>,
     config: Vec<(String, Option<String>)>,
 ) -> Vec<MetadataRecord> {
-    let topic = MetadataRecord::Topic { name: name.clone(), id };
-    let settings = config.into_iter().map(|(setting, value)| MetadataRecord::TopicConfig {
-        topic: name.clone(),
-        name: setting,
-        value,
-    });
-    let partitions = (0..).zip(replicas).map(|(partition, replicas)| MetadataRecord::Partition {
-        topic_id: id,
-        partition,
-        leader: replicas[0],
-        replicas,
-        leader_epoch: LeaderEpoch(0),
-    });
-    [topic].into_iter().chain(settings).chain(partitions).collect()
+    topic_records(name, id, replicas.into_iter().map(PartitionImage::new).collect(), config)
 }
 
 /// Whether a partition can have these replicas.
@@ -224,23 +207,4 @@ pub(super) fn check_replicas(broker: &Broker, replicas: &[BrokerId]) -> Result<(
         _ => "partitions have one replica here".into(),
     };
     Err((ResponseError::InvalidReplicaAssignment, problem))
-}
-
-/// `Topic.validate`.
-pub(super) fn check_name(name: &str) -> Result<(), Refusal> {
-    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    let problem = if name.is_empty() {
-        "the empty string is not allowed".to_owned()
-    } else if matches!(name, "." | "..") {
-        format!("'{name}' is not allowed")
-    } else if name.len() > MAX_NAME {
-        format!("the length of '{name}' is longer than the max allowed length {MAX_NAME}")
-    } else if !name.chars().all(legal) {
-        format!(
-            "'{name}' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'"
-        )
-    } else {
-        return Ok(());
-    };
-    Err((ResponseError::InvalidTopicException, format!("Topic name is invalid: {problem}")))
 }

@@ -10,9 +10,9 @@ use super::{
     state::Broker,
 };
 use crate::kafka::{
-    metadata::{MetadataRecord, place},
+    metadata::{MetadataRecord, PartitionImage, place},
     protocol::ResponseError,
-    types::{BrokerId, LeaderEpoch},
+    types::BrokerId,
 };
 
 impl Broker {
@@ -68,14 +68,8 @@ impl Broker {
             return Ok(());
         }
         let new = (present..).zip(replicas).map(|(partition, replicas)| {
-            let (leader, leader_epoch) = (replicas[0], LeaderEpoch(0));
-            MetadataRecord::Partition {
-                topic_id: topic.id,
-                partition,
-                leader,
-                replicas,
-                leader_epoch,
-            }
+            let image = PartitionImage::new(replicas);
+            MetadataRecord::Partition { topic_id: topic.id, partition, image }
         });
         self.commit(&new.collect::<Vec<_>>()).await
     }

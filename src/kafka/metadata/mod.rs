@@ -3,10 +3,15 @@
 mod image;
 mod placement;
 mod record;
+mod registration;
 
-pub use image::{Image, PartitionImage, TopicImage};
+pub use image::{Image, TopicImage};
 pub use placement::place;
-pub use record::{MetadataRecord, RecordError};
+pub use record::{ConfigResource, MetadataRecord, RecordError};
+pub use registration::{
+    BrokerEndpoint, BrokerFeature, BrokerRegistration, LeaderRecoveryState, PartitionChange,
+    PartitionImage, RegistrationChange, directory,
+};
 
 /// The log that holds it: Kafka's name.
 pub const METADATA_TOPIC: &str = "__cluster_metadata";

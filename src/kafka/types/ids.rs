@@ -115,6 +115,16 @@ name!(
     MemberId
 );
 
+impl BrokerId {
+    /// -1: where a partition has no leader.
+    pub const NONE: BrokerId = BrokerId(-1);
+}
+
+impl BrokerEpoch {
+    /// -1: where nothing is known of it.
+    pub const NONE: BrokerEpoch = BrokerEpoch(-1);
+}
+
 /// Saturates: a damaged file or a stranger's request may hold any offset.
 impl Add<i64> for Offset {
     type Output = Offset;

@@ -1,6 +1,6 @@
 //! AlterConfigs, 0 to 2: all settings of a topic at once. Which setting is not named goes back to its default.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use kafka_protocol::{
     messages::{
@@ -10,15 +10,14 @@ use kafka_protocol::{
     protocol::{StrBytes, VersionRange},
 };
 
-use super::config_resources::{Resource, alter, duplicates, is_repeated, repeated};
+use super::config_resources::{Resource, alter, is_repeated, repeated};
 use crate::kafka::{
     broker::{
-        controller::{Commitment, Refusal},
-        controller_configs::ConfigChange,
+        controller::Commitment,
         dispatch::{Answer, Call},
         state::Broker,
     },
-    protocol::ResponseError,
+    controller::replacement,
 };
 
 pub(in crate::kafka::broker) const VERSIONS: VersionRange = VersionRange { min: 0, max: 2 };
@@ -32,7 +31,7 @@ pub(in crate::kafka::broker) async fn handle(broker: &Arc<Broker>, call: &Call<'
     let resources: Vec<_> = request.resources.iter().map(named).collect();
     let mut response = AlterConfigsResponse::default();
     for (asked, resource) in request.resources.iter().zip(&resources) {
-        let altered = match change(asked) {
+        let altered = match replacement(asked) {
             _ if is_repeated(resource, &resources) => Err(repeated()),
             Err(refusal) => Err(refusal),
             Ok(change) => alter(broker, resource, &change, commitment).await,
@@ -48,16 +47,4 @@ pub(in crate::kafka::broker) async fn handle(broker: &Arc<Broker>, call: &Call<'
         });
     }
     call.answer(&response)
-}
-
-fn change(asked: &AlterConfigsResource) -> Result<ConfigChange, Refusal> {
-    duplicates(asked.configs.iter().map(|config| &config.name))?;
-    let given = asked.configs.iter().map(|config| match &config.value {
-        Some(value) => Ok((config.name.to_string(), value.to_string())),
-        None => {
-            let message = format!("Null value not supported for : {}", config.name);
-            Err((ResponseError::InvalidRequest, message))
-        }
-    });
-    Ok(ConfigChange::Replace(given.collect::<Result<BTreeMap<_, _>, _>>()?))
 }

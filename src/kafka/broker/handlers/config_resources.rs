@@ -1,15 +1,15 @@
 //! What has settings, as the requests about settings name it.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use kafka_protocol::protocol::StrBytes;
 
 use crate::kafka::{
     broker::{
         controller::{Commitment, Refusal},
-        controller_configs::ConfigChange,
         state::Broker,
     },
+    controller::ConfigChange,
     protocol::ResponseError,
 };
 
@@ -46,17 +46,6 @@ pub(super) fn repeated() -> Refusal {
     (ResponseError::InvalidRequest, "Each resource must appear at most once.".into())
 }
 
-/// Refuses a setting that is named twice.
-pub(super) fn duplicates<'a>(
-    names: impl Iterator<Item = &'a StrBytes> + Clone,
-) -> Result<(), Refusal> {
-    let different: BTreeSet<_> = names.clone().collect();
-    if different.len() == names.count() {
-        return Ok(());
-    }
-    Err((ResponseError::InvalidRequest, "Error due to duplicate config keys".into()))
-}
-
 /// Changes the settings of a resource, on the controller.
 pub(super) async fn alter(
     broker: &Arc<Broker>,
@@ -67,10 +56,7 @@ pub(super) async fn alter(
     match resource {
         Resource::Topic(name) => broker.alter_topic_config(name, change, commitment).await,
         Resource::Broker(_) => {
-            let names: Vec<_> = match change {
-                ConfigChange::Replace(settings) => settings.keys().collect(),
-                ConfigChange::Adjust(adjustments) => adjustments.keys().collect(),
-            };
+            let names = change.names();
             if names.is_empty() {
                 return Ok(());
             }

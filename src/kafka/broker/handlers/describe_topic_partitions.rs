@@ -27,6 +27,7 @@ use crate::kafka::{
     coordinator::OFFSETS_TOPIC,
     metadata::{Image, PartitionImage, TopicImage},
     protocol::ResponseError,
+    types::BrokerId,
 };
 
 pub(in crate::kafka::broker) const VERSIONS: VersionRange = VersionRange { min: 0, max: 0 };
@@ -143,15 +144,15 @@ fn describe(topic: &TopicImage, start: usize, end: usize) -> DescribeTopicPartit
 }
 
 fn describe_partition(
-    (index, image): (&i32, &PartitionImage),
+    (index, image): (&i32, &Arc<PartitionImage>),
 ) -> DescribeTopicPartitionsResponsePartition {
-    let replicas: Vec<_> = image.replicas.iter().map(|id| WireBrokerId(id.0)).collect();
+    let wire = |ids: &[BrokerId]| ids.iter().map(|id| WireBrokerId(id.0)).collect::<Vec<_>>();
     DescribeTopicPartitionsResponsePartition::default()
         .with_partition_index(*index)
         .with_leader_id(WireBrokerId(image.leader.0))
         .with_leader_epoch(image.leader_epoch.0)
-        .with_replica_nodes(replicas.clone())
-        .with_isr_nodes(replicas)
-        .with_eligible_leader_replicas(Some(Vec::new()))
-        .with_last_known_elr(Some(Vec::new()))
+        .with_replica_nodes(wire(&image.replicas))
+        .with_isr_nodes(wire(&image.isr))
+        .with_eligible_leader_replicas(Some(wire(&image.eligible)))
+        .with_last_known_elr(Some(wire(&image.last_known_eligible)))
 }

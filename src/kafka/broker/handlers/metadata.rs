@@ -21,7 +21,7 @@ use crate::kafka::{
         state::Broker,
     },
     coordinator::OFFSETS_TOPIC,
-    metadata::{Image, TopicImage},
+    metadata::{Image, PartitionImage, TopicImage},
     protocol::ResponseError,
     types::BrokerId,
 };
@@ -137,14 +137,14 @@ fn order(broker: &Broker, name: &WireTopicName) {
 }
 
 fn describe(topic: &TopicImage) -> MetadataResponseTopic {
-    let partition = |(index, image): (&i32, &crate::kafka::metadata::PartitionImage)| {
+    let partition = |(index, image): (&i32, &Arc<PartitionImage>)| {
         let replicas: Vec<_> = image.replicas.iter().copied().map(wire).collect();
         MetadataResponsePartition::default()
             .with_partition_index(*index)
             .with_leader_id(wire(image.leader))
             .with_leader_epoch(image.leader_epoch.0)
-            .with_replica_nodes(replicas.clone())
-            .with_isr_nodes(replicas)
+            .with_replica_nodes(replicas)
+            .with_isr_nodes(image.isr.iter().copied().map(wire).collect())
     };
     MetadataResponseTopic::default()
         .with_name(Some(WireTopicName(StrBytes::from_string(topic.name.to_string()))))

@@ -1,0 +1,81 @@
+//! What a controller is told before it starts: settings, and behaviours that Kafka once had.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::kafka::{config::BrokerConfig, types::BrokerId};
+
+/// Whether replicas that left the ISR below `min.insync.replicas` may still be elected (KIP-966).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum EligibleLeaders {
+    /// Before `eligible.leader.replicas.version` 1: the last replica stays in the ISR, also when it fails,
+    /// and is elected again whatever it lost.
+    Off,
+    #[default]
+    Kip966,
+}
+
+/// Whether a broker must prove that the replica it brings into the ISR is of the broker's present
+/// incarnation (KIP-903).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum IsrEpochCheck {
+    /// Before 3.5: the broker's id is enough, also if it lost its disk meanwhile.
+    Off,
+    #[default]
+    Kip903,
+}
+
+/// Whether a broker's requests must carry the epoch of its present registration (KIP-631).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum BrokerEpochCheck {
+    /// As before KIP-380: a request of an earlier incarnation counts.
+    Off,
+    #[default]
+    On,
+}
+
+/// Behaviours that Kafka had, each read in one place; by default those it has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Policies {
+    pub eligible_leaders: EligibleLeaders,
+    pub isr_epoch_check: IsrEpochCheck,
+    pub broker_epoch_check: BrokerEpochCheck,
+}
+
+#[derive(Clone, Debug)]
+pub struct ControllerConfig {
+    /// This controller's own id, for settings given to it alone.
+    pub node: BrokerId,
+    pub cluster_id: String,
+    /// The controller's `server.properties`: defaults of topics.
+    pub broker: Arc<BrokerConfig>,
+    /// `broker.session.timeout.ms`.
+    pub session_timeout: Duration,
+    /// `leader.imbalance.check.interval.seconds`; `None` without `auto.leader.rebalance.enable`.
+    pub balance_interval: Option<Duration>,
+    /// `unclean.leader.election.interval.ms`.
+    pub unclean_election_interval: Duration,
+    /// `metadata.max.idle.interval.ms`: how often a record that says nothing is written; `None` for never.
+    pub no_op_interval: Option<Duration>,
+    pub policies: Policies,
+}
+
+impl ControllerConfig {
+    /// Kafka's defaults for what is not in `broker`.
+    pub fn new(node: BrokerId, cluster_id: String, broker: Arc<BrokerConfig>) -> Self {
+        let settings = &broker.settings;
+        let seconds = settings.int("leader.imbalance.check.interval.seconds");
+        let interval = Duration::from_secs(seconds.max(0).cast_unsigned());
+        ControllerConfig {
+            node,
+            cluster_id,
+            session_timeout: settings.millis("broker.session.timeout.ms"),
+            balance_interval: settings.boolean("auto.leader.rebalance.enable").then_some(interval),
+            // `unclean.leader.election.interval.ms`'s default.
+            unclean_election_interval: Duration::from_secs(300),
+            // `metadata.max.idle.interval.ms`'s default.
+            no_op_interval: Some(Duration::from_millis(500)),
+            policies: Policies::default(),
+            broker,
+        }
+    }
+}

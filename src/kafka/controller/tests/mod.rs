@@ -1,0 +1,10 @@
+//! Stories and properties of the controller.
+
+mod brokers;
+mod driver;
+mod partitions;
+mod placing;
+mod properties;
+mod reassigning;
+mod show;
+mod topics;
