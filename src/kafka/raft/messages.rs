@@ -1,4 +1,4 @@
-//! The requests of the quorum and their answers, as the core sees them: the fields of Kafka's schemas.
+//! The requests of the quorum and their answers, as the core sees them; `wire` turns them into Kafka's and back.
 //!
 //! There is one partition, `__cluster_metadata-0`, so the lists of topics and partitions that the schemas have
 //! are not here. Addresses of nodes are the shell's matter.

@@ -17,7 +17,7 @@
 //!
 //! To read in order: `quorum` (the state and its verbs), `log` (what the core reads of the log), `transitions`,
 //! the roles (`unattached`, `prospective`, `candidate`, `leader`, `follower`, `resigned`), `votes`, `epochs`,
-//! `fetches`, `snapshots`, `responses`, `peers`.
+//! `fetches`, `snapshots`, `responses`, `peers`; `wire` for Kafka's encoding.
 
 mod candidate;
 mod config;
@@ -39,6 +39,7 @@ mod snapshots;
 mod transitions;
 mod unattached;
 mod votes;
+pub mod wire;
 
 #[cfg(test)]
 mod tests;

@@ -91,7 +91,7 @@ pub struct ReplicaProgress {
 
 impl Quorum {
     /// Takes up where the replica stood when it ended. `stored` is what its `quorum-state` holds, if there is
-    /// such a file.
+    /// such a file. Who leads, as far as it says, is not told as an effect: [`Self::leader`] knows.
     pub fn start(
         now: Now,
         config: QuorumConfig,

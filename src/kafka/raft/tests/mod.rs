@@ -7,4 +7,5 @@ mod simulation;
 mod stories;
 mod votes;
 mod watcher;
+mod wire;
 mod world;

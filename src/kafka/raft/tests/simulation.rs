@@ -79,7 +79,12 @@ fn befall(world: &mut World, climate: &Climate) {
     let any = |world: &mut World| world.dice.below(world.nodes.len() as u64) as usize;
     if world.dice.hits(climate.power_loss) {
         let at = any(world);
-        world.lose_power(at);
+        // Some are only killed: what was not synced is still there, and still not synced.
+        if world.dice.below(4) == 0 {
+            world.crash(at, usize::MAX);
+        } else {
+            world.lose_power(at);
+        }
     }
     if world.dice.hits(climate.leader_loss)
         && let Some(leader) = world.leader()
