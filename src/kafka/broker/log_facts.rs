@@ -31,4 +31,8 @@ impl LogView for Log {
         // At least 1, as the table of settings has it.
         usize::try_from(self.config().min_insync_replicas).unwrap_or(1)
     }
+
+    fn acknowledged_end(&self) -> Offset {
+        Log::acknowledged_end(self)
+    }
 }

@@ -224,6 +224,13 @@ impl Log {
         self.flush.asked > self.flush.recovery_point
     }
 
+    /// How far the log may be acknowledged: its end, or while `flush.messages` waits for a sync, what is
+    /// durable.
+    pub fn acknowledged_end(&self) -> Offset {
+        let FlushState { asked, recovery_point, .. } = self.flush;
+        if asked > recovery_point { recovery_point } else { self.end }
+    }
+
     /// The flush that is due, if any: everything when `flush.messages` or `flush.ms` ask for it, else what
     /// rolling and new epochs left behind.
     pub fn due_flush(&mut self, now: Instant) -> Option<PendingFlush> {

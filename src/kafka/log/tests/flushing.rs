@@ -40,6 +40,17 @@ fn flush_messages_counts_records() {
 }
 
 #[test]
+fn what_waits_for_its_sync_is_not_acknowledged() {
+    let mut log = Fixture::with(TopicConfig { flush_messages: Some(3), ..config() });
+    log.append(&batch(&[b"x", b"y"])).unwrap();
+    assert_eq!(log.acknowledged_end(), Offset(2));
+    log.append(&batch(&[b"z"])).unwrap();
+    assert_eq!(log.acknowledged_end(), Offset(0));
+    flush_due(&mut log, at(0));
+    assert_eq!(log.acknowledged_end(), Offset(3));
+}
+
+#[test]
 fn flush_ms_counts_from_the_last_flush() {
     let interval = Some(Duration::from_millis(50));
     let mut log = Fixture::with(TopicConfig { flush_interval: interval, ..config() });

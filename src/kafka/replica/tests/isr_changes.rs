@@ -457,3 +457,53 @@ fn a_write_waits_until_enough_are_in_sync_again() {
 ",
     );
 }
+
+/// The walks found it: b0 hears late of a state that it knows from the controller's answer, while it waits
+/// for the next one. b2 must count on, however long it lags: the controller may have taken it in.
+#[test]
+fn metadata_known_already_withdraws_nothing() {
+    plays(
+        "
+        fence b1
+        fence b2
+        see b0
+        unfence b1
+        unfence b2
+        see b0
+        fetch b1
+            b1 asks: fetch from 0 (epoch 0)
+            b0: * b1 may join the ISR
+            b0: asks for ISR [b0@0 b1@0] in epoch 0, partition epoch 2
+            b1 is told: nothing with high watermark 0
+            b1: appends nothing
+        alter
+        altered
+            b0: * ISR [b0 b1] as of partition epoch 3
+        fetch b2
+            b2 asks: fetch from 0 (epoch 0)
+            b0: * b2 may join the ISR
+            b0: asks for ISR [b0@0 b1@0 b2@0] in epoch 0, partition epoch 3
+            b0: low watermark moved
+            b2 is told: nothing with high watermark 0
+            b2: appends nothing
+        alter
+        tick 31000
+        fetch b1
+            b1 asks: fetch from 0 (epoch 0)
+            b1 is told: nothing with high watermark 0
+            b1: appends nothing
+        see-next b0
+        produce b0
+        fetch b1
+            b1 asks: fetch from 0 (epoch 0)
+            b1 is told: a0 with high watermark 0
+            b1: appends a0
+        fetch b1
+            b1 asks: fetch from 1 after epoch 0 (epoch 0)
+            b1 is told: nothing with high watermark 0
+            b1: appends nothing
+        isr
+            leader b0 ISR [b0 b1 b2] ELR []
+",
+    );
+}

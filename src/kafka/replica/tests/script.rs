@@ -88,6 +88,7 @@ pub fn play(world: &mut World, line: &str) {
         "altered" => deliver(world, |message| matches!(message.body, Body::Altered(_))),
         "alter-fails" => alter_fails(world, rest[0]),
         "see" => (0..rest.len()).for_each(|at| world.see(id(at), usize::MAX)),
+        "see-next" => world.see(id(0), 1),
         "fence" => world.controller.fence(broker(0)),
         "unfence" => world.unfence(id(0)),
         "shut-down" => world.controller.shut_down(broker(0)),

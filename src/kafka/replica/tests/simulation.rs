@@ -10,7 +10,10 @@ use super::{
     world::{Body, Setup, World},
 };
 use crate::kafka::{
-    replica::{DivergingFetch, LogView, ReplicaPolicy, RequiredAcks, Truncation},
+    replica::{
+        DivergingFetch, FollowerApplies, LogView, ReplicaPolicy, RequiredAcks, Truncation,
+        UnderMinIsr,
+    },
     types::{BrokerId, Offset},
 };
 
@@ -358,4 +361,20 @@ fn random_walks_find_diverging_fetches_that_count() {
 fn random_walks_find_the_last_replica_standing() {
     let setup = Setup { elr: Elr::Off, ..Setup::default() };
     assert!(walks_to_violation(setup, 3000).is_some());
+}
+
+#[test]
+fn random_walks_find_an_epochs_end_without_its_epoch() {
+    found(ReplicaPolicy { truncation: Truncation::LeaderEpochKip101, ..Default::default() }, 3000);
+}
+
+#[test]
+fn random_walks_find_high_watermarks_set_before_truncation() {
+    let follower_applies = FollowerApplies::HighWatermarkThenTruncate;
+    found(ReplicaPolicy { follower_applies, ..Default::default() }, 3000);
+}
+
+#[test]
+fn random_walks_find_high_watermarks_under_min_isr() {
+    found(ReplicaPolicy { under_min_isr: UnderMinIsr::Advances, ..Default::default() }, 3000);
 }
