@@ -50,6 +50,13 @@ impl Isr {
         isr
     }
 
+    pub fn maximal_size(&self) -> usize {
+        match &self.pending {
+            Some(Pending { change: Change::Expand(_), .. }) => self.committed.len() + 1,
+            Some(_) | None => self.committed.len(),
+        }
+    }
+
     pub fn is_pending(&self) -> bool {
         self.pending.is_some()
     }

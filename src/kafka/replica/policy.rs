@@ -5,8 +5,12 @@
 //! schedule; `tests/historical.rs` shows each.
 //! Each choice is read in one place.
 
-/// How the protocol's rules are set.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+use serde::{Deserialize, Serialize};
+
+/// How the protocol's rules are set. Written as `truncation = "high-watermark"`; what is not written is
+/// as it is at present.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ReplicaPolicy {
     pub truncation: Truncation,
     pub fetch_epoch_check: FetchEpochCheck,
@@ -21,7 +25,8 @@ pub struct ReplicaPolicy {
 }
 
 /// What a follower cuts off its log before it follows a new leader epoch.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Truncation {
     /// All above its own high watermark. Before 0.11.
     HighWatermark,
@@ -36,7 +41,8 @@ pub enum Truncation {
 }
 
 /// Whether a follower's requests name the leader epoch it knows, so that a leader of another one refuses.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum FetchEpochCheck {
     /// Before 2.1. Shows with a [`Truncation`] of its time: since 2.7 a diverging fetch tells as well.
     Off,
@@ -45,7 +51,8 @@ pub enum FetchEpochCheck {
 }
 
 /// How far a follower must have come before the leader asks for it to join the ISR.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum IsrJoinGate {
     /// To the high watermark, which a new leader inherits too low. Before 2.1 (KAFKA-7128).
     HighWatermark,
@@ -54,7 +61,8 @@ pub enum IsrJoinGate {
 }
 
 /// Over whom the high watermark is taken while an AlterPartition is pending.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum HighWatermarkOver {
     /// The ISR the controller last confirmed. Never shipped: what KIP-497 rules out.
     CommittedIsr,
@@ -64,7 +72,8 @@ pub enum HighWatermarkOver {
 }
 
 /// Whether an answer to AlterPartition surely belongs to what is pending.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum AlterResponseMatch {
     /// A leader may ask again before the answer to a request that metadata has overtaken, and takes the one
     /// for the other. 2.7 and 2.8 (KAFKA-12686).
@@ -75,7 +84,8 @@ pub enum AlterResponseMatch {
 }
 
 /// Whether a fetch that diverges says how far its follower has come.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum DivergingFetch {
     /// 2.7 and 2.8.0 (KAFKA-13141).
     CountsAsProgress,
@@ -84,7 +94,8 @@ pub enum DivergingFetch {
 }
 
 /// Whether the ISR is made of incarnations of brokers or of broker ids.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum BrokerEpochCheck {
     /// Before 3.5 and 3.7 (KAFKA-14139, KAFKA-15221).
     Off,
@@ -93,7 +104,8 @@ pub enum BrokerEpochCheck {
 }
 
 /// In which order a follower takes a diverging answer that also carries a high watermark.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum FollowerApplies {
     /// Its doomed records look committed until it truncates. 2.7 to 3.4 (KAFKA-14704).
     HighWatermarkThenTruncate,
@@ -103,7 +115,8 @@ pub enum FollowerApplies {
 }
 
 /// What the high watermark does while the ISR is smaller than `min.insync.replicas`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum UnderMinIsr {
     /// Before 3.7.
     Advances,
@@ -114,7 +127,8 @@ pub enum UnderMinIsr {
 
 /// What a leader believes of its followers' ends when the metadata names it again in a later epoch, and it
 /// has not heard of one in between.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum MissedEpochs {
     /// All that it knew, though another may have led in between, and a member of the ISR that still follows
     /// that one may yet truncate what counts as replicated. Kafka 4.0 (`Replica.resetReplicaState`).
@@ -122,4 +136,22 @@ pub enum MissedEpochs {
     /// Nothing, unless the epoch is the very next: then nobody else led.
     #[default]
     Forgotten,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FetchEpochCheck, ReplicaPolicy, Truncation};
+
+    #[test]
+    fn a_policy_is_written_by_its_names() {
+        let text = "truncation = \"leader-epoch-kip279\"\nfetch-epoch-check = \"off\"";
+        let old = ReplicaPolicy {
+            truncation: Truncation::LeaderEpochKip279,
+            fetch_epoch_check: FetchEpochCheck::Off,
+            ..Default::default()
+        };
+        assert_eq!(toml::from_str(text), Ok(old));
+        assert_eq!(toml::from_str(&toml::to_string(&old).unwrap()), Ok(old));
+        assert!(toml::from_str::<ReplicaPolicy>("truncate = \"off\"").is_err());
+    }
 }

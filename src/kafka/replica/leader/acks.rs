@@ -51,7 +51,7 @@ impl Leader {
     pub fn check_acks(&self, log: &dyn LogView, required: Offset) -> AcksState {
         if log.high_watermark() < required {
             AcksState::Waiting
-        } else if self.effective_min_isr(log) <= self.isr.maximal().len() {
+        } else if self.effective_min_isr(log) <= self.isr.maximal_size() {
             AcksState::Satisfied
         } else {
             AcksState::TooFewReplicas

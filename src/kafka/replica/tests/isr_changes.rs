@@ -507,3 +507,53 @@ fn metadata_known_already_withdraws_nothing() {
 ",
     );
 }
+
+/// Each of b1's fetches asks for what was the end at the one before: it is never further behind than that.
+#[test]
+fn a_follower_one_fetch_behind_a_busy_leader_stays() {
+    plays(
+        "
+        fence b2
+        see b0
+        produce b0 acks=1
+        fetch b1
+            b1 asks: fetch from 0 (epoch 0)
+            b0: low watermark moved
+            b1 is told: a0 with high watermark 0
+            b1: appends a0
+        tick 12000
+        produce b0 acks=1
+        fetch b1
+            b1 asks: fetch from 1 after epoch 0 (epoch 0)
+            b0: high watermark 1
+            b1 is told: b0 with high watermark 0
+            b1: appends b0
+        tick 12000
+        produce b0 acks=1
+        fetch b1
+            b1 asks: fetch from 2 after epoch 0 (epoch 0)
+            b0: high watermark 2
+            b1 is told: c0 with high watermark 1
+            b1: appends c0
+            b1: high watermark 1
+        tick 12000
+        produce b0 acks=1
+        fetch b1
+            b1 asks: fetch from 3 after epoch 0 (epoch 0)
+            b0: high watermark 3
+            b1 is told: d0 with high watermark 2
+            b1: appends d0
+            b1: high watermark 2
+        tick 12000
+        produce b0 acks=1
+        fetch b1
+            b1 asks: fetch from 4 after epoch 0 (epoch 0)
+            b0: high watermark 4
+            b1 is told: e0 with high watermark 3
+            b1: appends e0
+            b1: high watermark 3
+        isr
+            leader b0 ISR [b0 b1] ELR []
+",
+    );
+}
