@@ -1,6 +1,8 @@
 //! Heartbeats of brokers: they keep the session, ask to be unfenced, and to stop in good order
 //! (`ReplicationControlManager.processBrokerHeartbeat`).
 
+use std::sync::Arc;
+
 use kafka_protocol::messages::{BrokerHeartbeatRequest, BrokerHeartbeatResponse};
 use uuid::Uuid;
 
@@ -26,7 +28,7 @@ impl Controller {
         let body = &request.body;
         let id = wire::broker(body.broker_id);
         let broker = match self.check_broker_epoch(id, BrokerEpoch(body.broker_epoch)) {
-            Ok(broker) => broker.clone(),
+            Ok(broker) => Arc::clone(broker),
             Err((code, _)) => {
                 let response = BrokerHeartbeatResponse::default().with_error_code(code.code());
                 let response = ControllerResponse::Heartbeat(response);

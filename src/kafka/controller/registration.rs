@@ -1,6 +1,6 @@
 //! Brokers come and go (`ClusterControlManager`): each start of a broker is registered and gets an epoch.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use kafka_protocol::messages::{
     BrokerRegistrationRequest, BrokerRegistrationResponse, UnregisterBrokerRequest,
@@ -191,7 +191,7 @@ impl Controller {
         &self,
         id: BrokerId,
         epoch: BrokerEpoch,
-    ) -> Result<&BrokerRegistration, Refusal> {
+    ) -> Result<&Arc<BrokerRegistration>, Refusal> {
         let stale = |message| Err((ResponseError::StaleBrokerEpoch, message));
         match self.image.broker(id) {
             None => stale(format!("No broker registration found for broker id {id}")),

@@ -106,6 +106,19 @@ impl Controller {
         self.next_offset
     }
 
+    /// The first records of an empty log: the levels of features that the cluster was formatted with. Once
+    /// there is any, they change nothing.
+    pub fn handle_bootstrap(
+        &mut self,
+        now: Instant,
+        records: Vec<MetadataRecord>,
+        effects: &mut Vec<Effect>,
+    ) {
+        if self.image == Image::default() {
+            self.append(now, records, effects);
+        }
+    }
+
     /// The quorum put records of its own (leader changes, voters) at the log's end.
     pub fn handle_log_end(&mut self, log_end: Offset) {
         assert!(log_end >= self.next_offset, "the log of a leader never shrinks");

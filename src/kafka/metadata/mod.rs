@@ -1,10 +1,12 @@
 //! The cluster's metadata: a log of records, replayed into an immutable image. Pure, no I/O.
 
+mod delta;
 mod image;
 mod placement;
 mod record;
 mod registration;
 
+pub use delta::PartitionDelta;
 pub use image::{Image, TopicImage};
 pub use placement::place;
 pub use record::{ConfigResource, MetadataRecord, RecordError};

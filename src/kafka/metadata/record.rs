@@ -8,7 +8,7 @@
 mod decode;
 mod encode;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod wire;
 
 use uuid::Uuid;

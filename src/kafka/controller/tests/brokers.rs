@@ -419,3 +419,21 @@ fn a_record_without_meaning_is_written_at_times() {
 ",
     );
 }
+
+#[test]
+fn a_broker_must_know_the_features_that_the_cluster_uses() {
+    plays(
+        "
+        bootstrap metadata.version=25
+            + FeatureLevel { name: \"metadata.version\", level: 25 }
+        bootstrap metadata.version=26
+        register 1
+            <- UNSUPPORTED_VERSION
+        register 1 knows=metadata.version:7-24
+            <- UNSUPPORTED_VERSION
+        register 1 knows=metadata.version:7-25
+            + broker 1 epoch 1 fenced
+            <- epoch 1
+",
+    );
+}

@@ -16,6 +16,7 @@ use kafka_protocol::{
         UnregisterBrokerRequest,
         alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic},
         alter_partition_request::{BrokerState, PartitionData, TopicData},
+        broker_registration_request::Feature,
         create_partitions_request::CreatePartitionsTopic,
         create_topics_request::{CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig},
         elect_leaders_request::TopicPartitions,
@@ -159,6 +160,13 @@ impl Driver {
                 self.controller = Some(Controller::activate(config, image, end, self.now));
                 self.holds = false;
                 return told;
+            }
+            ["bootstrap", feature] => {
+                let (name, level) = feature.split_once('=').unwrap();
+                let (name, level) = (name.to_owned(), level.parse().unwrap());
+                let records = vec![MetadataRecord::FeatureLevel { name, level }];
+                let now = self.now;
+                self.controller().handle_bootstrap(now, records, &mut effects);
             }
             _ => self.ask(&words, &mut effects),
         }
@@ -345,6 +353,16 @@ impl Driver {
             Some(cluster) => body.with_cluster_id(text(cluster)),
             None => body,
         };
+        let feature = |words: &str| {
+            let (name, levels) = words.split_once(':').unwrap();
+            let (min, max) = levels.split_once('-').unwrap();
+            Feature::default()
+                .with_name(text(name))
+                .with_min_supported_version(min.parse().unwrap())
+                .with_max_supported_version(max.parse().unwrap())
+        };
+        let features = rest.iter().filter_map(|word| word.strip_prefix("knows="));
+        let body = body.with_features(features.map(feature).collect());
         let (now, request) = (self.now, self.request(body));
         self.controller().handle_registration(now, request, effects);
         if verb == "broker" {

@@ -135,6 +135,8 @@ struct Bench {
     open: BTreeSet<RequestToken>,
     lives: BTreeMap<i32, u32>,
     seen: Vec<PartitionImage>,
+    /// Whether the step under way asks for an unclean election.
+    asked: Unclean,
 }
 
 impl Bench {
@@ -152,6 +154,7 @@ impl Bench {
             open: BTreeSet::new(),
             lives: BTreeMap::new(),
             seen: Vec::new(),
+            asked: Unclean::Forbidden,
         }
     }
 
@@ -181,6 +184,8 @@ impl Bench {
     fn play(&mut self, step: &Step) {
         let mut effects = Vec::new();
         let now = self.now;
+        let asks = matches!(step, Step::Elect(_, _, 1));
+        self.asked = if asks { Unclean::Allowed } else { Unclean::Forbidden };
         match step {
             Step::Start(id, goodbye) => {
                 *self.lives.entry(*id).or_default() += 1;
@@ -376,7 +381,7 @@ impl Bench {
                 let old = Self::partition(&before, key).expect("there is one to change");
                 let new = Self::partition(&self.image, key).expect("it stays");
                 assert_ne!(old, new);
-                Self::check_change(old, new, self.allows_unclean(key));
+                Self::check_change(old, new, self.unclean_election(key));
                 self.seen.push(new.clone());
             }
             _ => {}
@@ -388,12 +393,14 @@ impl Bench {
         image.topic_by_id(topic)?.partitions.get(&index).map(AsRef::as_ref)
     }
 
-    fn allows_unclean(&self, (topic, _): Where) -> bool {
+    /// By the topic's setting, or because somebody asks for it right now.
+    fn unclean_election(&self, (topic, _): Where) -> Unclean {
         let topic = self.image.topic_by_id(topic).expect("it is there");
-        topic.config.contains_key(UNCLEAN)
+        let is_allowed = topic.config.contains_key(UNCLEAN);
+        if is_allowed { Unclean::Allowed } else { self.asked }
     }
 
-    fn check_change(old: &PartitionImage, new: &PartitionImage, allows_unclean: bool) {
+    fn check_change(old: &PartitionImage, new: &PartitionImage, unclean: Unclean) {
         assert_eq!(new.partition_epoch.0, old.partition_epoch.0 + 1, "each change counts");
         let risen = new.leader_epoch.0 - old.leader_epoch.0;
         assert!(risen == 0 || risen == 1);
@@ -402,15 +409,14 @@ impl Bench {
         assert!(!loses || risen == 1, "who is taken away is fenced: {old:?} {new:?}");
         let knew_all = old.isr.contains(&new.leader) || old.eligible.contains(&new.leader);
         let was_last = old.last_known_eligible == [new.leader];
-        // A request for an unclean election is allowed always; it leaves its mark.
         let is_marked = new.recovery == LeaderRecoveryState::Recovering;
-        let adds = new.isr.len() > old.isr.len() || old.is_reassigning();
+        let ends = old.is_reassigning() && !new.is_reassigning();
         assert!(
             new.leader == old.leader
                 || !new.has_leader()
                 || knew_all
-                || adds
-                || is_marked && (allows_unclean || was_last || new.isr == [new.leader]),
+                || ends
+                || is_marked && (unclean == Unclean::Allowed || was_last),
             "elected out of nothing: {old:?} {new:?}"
         );
     }

@@ -154,12 +154,12 @@ fn of_topics() -> impl Strategy<Value = MetadataRecord> {
     ]
 }
 
-fn records() -> impl Strategy<Value = MetadataRecord> {
+pub fn records() -> impl Strategy<Value = MetadataRecord> {
     prop_oneof![of_brokers(), of_topics()]
 }
 
 /// Topics whose names and ids are both of one topic, as the controller sees to it.
-fn is_sound(record: &MetadataRecord, image: &Image) -> bool {
+pub fn is_sound(record: &MetadataRecord, image: &Image) -> bool {
     match record {
         MetadataRecord::Topic { name, id } => {
             image.topic(name.as_str()).is_none() && image.topic_by_id(*id).is_none()
