@@ -64,13 +64,17 @@ impl FrameReader {
         &mut self,
         stream: &mut (impl AsyncRead + Unpin),
     ) -> Result<bool, FrameError> {
-        if self.buffer.is_empty() && self.room > KEPT_BYTES {
-            self.buffer.reserve(READ_BYTES);
-            tokio::select! {
-                biased;
-                read = stream.read_buf(&mut self.buffer) => return self.goes_on(read?),
-                // Or an idle connection would hold the memory of the largest frame it ever sent.
-                () = std::future::ready(()) => (self.buffer, self.room) = (BytesMut::new(), 0),
+        if self.buffer.is_empty() {
+            if !self.buffer.try_reclaim(READ_BYTES) {
+                // Somebody keeps something of the last frame, and no more than that shall stay with it.
+                (self.buffer, self.room) = (BytesMut::new(), 0);
+            } else if self.room > KEPT_BYTES {
+                tokio::select! {
+                    biased;
+                    read = stream.read_buf(&mut self.buffer) => return self.goes_on(read?),
+                    // Or an idle connection would hold the memory of the largest frame it ever sent.
+                    () = std::future::ready(()) => (self.buffer, self.room) = (BytesMut::new(), 0),
+                }
             }
         }
         let most = GROWTH_BYTES.min(ROOM_PER_BYTE * self.buffer.len()).max(READ_BYTES);

@@ -1,11 +1,20 @@
 //! Compaction as clients meet it, and the coordinator that lives on a compacted topic.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use kafka_protocol::{
     messages::{
-        FindCoordinatorRequest, OffsetCommitRequest, OffsetFetchRequest, ProduceRequest, TopicName,
+        CreateTopicsRequest, DeleteTopicsRequest, FindCoordinatorRequest, OffsetCommitRequest,
+        OffsetFetchRequest, ProduceRequest,
+        create_topics_request::{CreatableTopic, CreatableTopicConfig},
+        delete_topics_request::DeleteTopicState,
         offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic},
         offset_fetch_request::OffsetFetchRequestTopic,
         produce_request::{PartitionProduceData, TopicProduceData},
@@ -16,7 +25,7 @@ use kafka_protocol::{
 use super::{
     bench::{NodeConfig, Wire, beside_a_changed, pause, start_changed},
     requests::fetch,
-    storage::{setting, start_offset},
+    storage::{name, setting, start_offset},
 };
 use crate::{
     env::Env,
@@ -25,7 +34,7 @@ use crate::{
         protocol::batch::{BatchBuilder, BatchOptions, Batches, Compression},
         types::Timestamp,
     },
-    sim::World,
+    sim::{Latency, World},
 };
 
 const LONG: Duration = Duration::from_secs(100_000);
@@ -41,9 +50,7 @@ fn batch(env: &Env, key: u8, value: Option<u8>) -> Bytes {
 
 async fn put(env: &Env, wire: &mut Wire, key: u8, value: Option<u8>) {
     let data = PartitionProduceData::default().with_records(Some(batch(env, key, value)));
-    let topic = TopicProduceData::default()
-        .with_name(TopicName(StrBytes::from_static_str("t")))
-        .with_partition_data(vec![data]);
+    let topic = TopicProduceData::default().with_name(name("t")).with_partition_data(vec![data]);
     let request = ProduceRequest::default().with_acks(-1).with_timeout_ms(1000);
     let answer = wire.ask(9, &request.with_topic_data(vec![topic])).await;
     assert_eq!(answer.responses[0].partition_responses[0].error_code, 0);
@@ -159,9 +166,8 @@ async fn commit(wire: &mut Wire, partition: i32, offset: i64) {
     let partition = OffsetCommitRequestPartition::default()
         .with_partition_index(partition)
         .with_committed_offset(offset);
-    let topic = OffsetCommitRequestTopic::default()
-        .with_name(TopicName(StrBytes::from_static_str("t")))
-        .with_partitions(vec![partition]);
+    let topic =
+        OffsetCommitRequestTopic::default().with_name(name("t")).with_partitions(vec![partition]);
     let request = OffsetCommitRequest::default()
         .with_group_id(StrBytes::from_static_str("g").into())
         .with_generation_id_or_member_epoch(-1)
@@ -171,9 +177,8 @@ async fn commit(wire: &mut Wire, partition: i32, offset: i64) {
 }
 
 async fn committed(wire: &mut Wire) -> Vec<i64> {
-    let topic = OffsetFetchRequestTopic::default()
-        .with_name(TopicName(StrBytes::from_static_str("t")))
-        .with_partition_indexes(vec![0, 1]);
+    let topic =
+        OffsetFetchRequestTopic::default().with_name(name("t")).with_partition_indexes(vec![0, 1]);
     let request = OffsetFetchRequest::default()
         .with_group_id(StrBytes::from_static_str("g").into())
         .with_topics(Some(vec![topic]));
@@ -208,4 +213,58 @@ fn a_coordinator_finds_its_offsets_in_a_compacted_topic() {
         coordinator_is_there(&env, &mut wire).await;
         assert_eq!(committed(&mut wire).await, [198, 199]);
     });
+}
+
+/// The same name, without the old records.
+async fn make_again(env: &Env, wire: &mut Wire) {
+    let doomed = DeleteTopicState::default().with_name(Some(name("t")));
+    let delete = DeleteTopicsRequest::default().with_topics(vec![doomed]).with_timeout_ms(600_000);
+    assert_eq!(wire.ask(6, &delete).await.responses[0].error_code, 0);
+    let config = [("cleanup.policy", "compact"), ("segment.bytes", "150")].map(|(key, value)| {
+        CreatableTopicConfig::default()
+            .with_name(StrBytes::from_static_str(key))
+            .with_value(Some(StrBytes::from_static_str(value)))
+    });
+    let topic = CreatableTopic::default()
+        .with_name(name("t"))
+        .with_num_partitions(1)
+        .with_replication_factor(1)
+        .with_configs(config.into());
+    let create = CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(600_000);
+    assert_eq!(wire.ask(5, &create).await.topics[0].error_code, 0);
+    pause(env, Duration::from_secs(1)).await;
+}
+
+#[test]
+fn a_topic_made_again_during_a_cleaning_keeps_all_of_its_own_and_nothing_else() {
+    let mut during = 0;
+    // Each sync takes a second, so a cleaning takes many, and the topic goes at a different point of it.
+    for second in 14..40 {
+        let met = Arc::new(AtomicBool::new(false));
+        let meet = Arc::clone(&met);
+        beside_a_changed(LONG, compacted, move |world, env| async move {
+            let mut wire = Wire::open(&env).await;
+            for value in 0..30 {
+                put(&env, &mut wire, value % 3, Some(value)).await;
+            }
+            world.disk("b1").set_sync_latency(Latency::Constant(Duration::from_secs(1)));
+            pause(&env, Duration::from_secs(second)).await;
+            let cleaned = |path: &String| path.ends_with(".cleaned") || path.ends_with(".swap");
+            meet.store(world.disk("b1").files().iter().any(cleaned), Ordering::Relaxed);
+            make_again(&env, &mut wire).await;
+            for key in 100..110 {
+                put(&env, &mut wire, key, Some(key)).await;
+            }
+            pause(&env, Duration::from_secs(300)).await;
+            let all: Vec<_> =
+                (100..110).zip(0..).map(|(key, offset)| (offset, key, Some(key))).collect();
+            assert_eq!(consume(&mut wire).await, all);
+            world.kill("b1");
+            start_changed(&world, LONG, compacted);
+            let mut wire = Wire::open(&env).await;
+            assert_eq!(consume(&mut wire).await, all);
+        });
+        during += usize::from(met.load(Ordering::Relaxed));
+    }
+    assert!(during > 2, "only {during} of the deletions met a cleaning");
 }

@@ -40,7 +40,7 @@ fn a_slow_disk_delays_no_other_deadline() {
     });
 }
 
-fn name(topic: &'static str) -> TopicName {
+pub(super) fn name(topic: &'static str) -> TopicName {
     TopicName(StrBytes::from_static_str(topic))
 }
 
