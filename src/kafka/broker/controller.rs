@@ -17,7 +17,7 @@ use crate::{
     kafka::{
         controller::{check_topic_settings, topic_records},
         log::AppendError,
-        metadata::{MetadataRecord, PartitionImage, place},
+        metadata::{METADATA_TOPIC, MetadataRecord, PartitionImage, place},
         protocol::ResponseError,
         types::{BrokerEpoch, BrokerId, ProducerId, TopicName},
     },
@@ -128,6 +128,10 @@ impl Broker {
         rng: &mut ChaCha8Rng,
     ) -> Result<Vec<Vec<BrokerId>>, Refusal> {
         check_name(topic.name.as_str())?;
+        if topic.name.as_str() == METADATA_TOPIC {
+            let message = format!("Creation of internal topic {METADATA_TOPIC} is prohibited.");
+            return Err((ResponseError::InvalidRequest, message));
+        }
         if self.metadata.image().topic(topic.name.as_str()).is_some() {
             let message = format!("Topic '{}' already exists.", topic.name);
             return Err((ResponseError::TopicAlreadyExists, message));

@@ -10,11 +10,13 @@ use bytes::{Buf, Bytes, BytesMut};
 use crate::kafka::log::Slice;
 
 /// What is read and sent at once: large enough that calls cost little, small enough for a cache.
-const CHUNK_BYTES: usize = 128 * 1024;
+const CHUNK_BYTES: usize = 64 * 1024;
 
 #[derive(Default)]
 pub(super) struct Response {
     parts: VecDeque<Part>,
+    /// Bytes in all parts.
+    remaining: usize,
 }
 
 enum Part {
@@ -24,7 +26,8 @@ enum Part {
 
 impl From<BytesMut> for Response {
     fn from(frame: BytesMut) -> Self {
-        Response { parts: VecDeque::from([Part::Bytes(frame.freeze())]) }
+        let remaining = frame.len();
+        Response { parts: VecDeque::from([Part::Bytes(frame.freeze())]), remaining }
     }
 }
 
@@ -44,30 +47,28 @@ impl Response {
             cut = place;
         }
         parts.push_back(Part::Bytes(frame));
-        Response { parts }
+        let remaining = parts.iter().map(Part::remaining).sum();
+        Response { parts, remaining }
     }
 
     /// The bytes that go next; none at the end.
     pub fn next_chunk(&mut self) -> io::Result<Bytes> {
-        if let [Part::Bytes(_)] = self.parts.make_contiguous() {
+        if let (1, Some(Part::Bytes(frame))) = (self.parts.len(), self.parts.front_mut()) {
             // Most answers are one frame, which needs no copy.
-            let Some(Part::Bytes(frame)) = self.parts.pop_front() else { unreachable!() };
-            return Ok(frame);
+            self.remaining = 0;
+            return Ok(std::mem::take(frame));
         }
-        let mut chunk = vec![0; self.remaining().min(CHUNK_BYTES)];
+        let mut chunk = vec![0; self.remaining.min(CHUNK_BYTES)];
         let mut filled = 0;
         while filled < chunk.len() {
-            let Some(part) = self.parts.front_mut() else { break };
+            let part = self.parts.front_mut().expect("the parts have what remains");
             filled += part.take_into(&mut chunk[filled..])?;
             if part.remaining() == 0 {
                 self.parts.pop_front();
             }
         }
+        self.remaining -= filled;
         Ok(chunk.into())
-    }
-
-    fn remaining(&self) -> usize {
-        self.parts.iter().map(Part::remaining).sum()
     }
 }
 
@@ -91,5 +92,106 @@ impl Part {
             }
         }
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        sync::{Arc, Mutex},
+    };
+
+    use bytes::BytesMut;
+    use proptest::prelude::*;
+
+    use super::{CHUNK_BYTES, Response};
+    use crate::{
+        env::{BoxFuture, File},
+        kafka::log::Slice,
+    };
+
+    /// A file that can be read, and cut.
+    struct MemoryFile(Mutex<Vec<u8>>);
+
+    impl File for MemoryFile {
+        fn read_at(&self, position: u64, buf: &mut [u8]) -> io::Result<usize> {
+            let bytes = self.0.lock().unwrap();
+            let rest = bytes.get(position as usize..).unwrap_or_default();
+            let count = rest.len().min(buf.len());
+            buf[..count].copy_from_slice(&rest[..count]);
+            Ok(count)
+        }
+
+        fn write_at(&self, _: u64, _: &[u8]) -> io::Result<()> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        fn len(&self) -> u64 {
+            self.0.lock().unwrap().len() as u64
+        }
+
+        fn set_len(&self, len: u64) -> io::Result<()> {
+            self.0.lock().unwrap().resize(len as usize, 0);
+            Ok(())
+        }
+
+        fn sync(&self) -> BoxFuture<'static, io::Result<()>> {
+            Box::pin(std::future::ready(Ok(())))
+        }
+    }
+
+    fn file(size: usize) -> Arc<MemoryFile> {
+        Arc::new(MemoryFile(Mutex::new((0..size).map(|at| at as u8).collect())))
+    }
+
+    fn sent(mut response: Response) -> io::Result<Vec<u8>> {
+        let mut sent = Vec::new();
+        loop {
+            let chunk = response.next_chunk()?;
+            if chunk.is_empty() {
+                return Ok(sent);
+            }
+            sent.extend_from_slice(&chunk);
+        }
+    }
+
+    /// Sizes about the border of a chunk, and small ones.
+    fn size() -> impl Strategy<Value = usize> {
+        prop_oneof![1..300_usize, CHUNK_BYTES - 3..CHUNK_BYTES + 3, Just(2 * CHUNK_BYTES)]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(100))]
+        #[test]
+        fn all_is_sent_in_its_order(
+            records in prop::collection::vec((0..99_usize, size(), 0..99_u64), 0..6),
+            tail in 0..9_usize,
+        ) {
+            let file = file(3 * CHUNK_BYTES);
+            let bytes = file.0.lock().unwrap().clone();
+            let (mut frame, mut places, mut slices) = (BytesMut::new(), Vec::new(), Vec::new());
+            let mut expected = Vec::new();
+            for (before, size, position) in records {
+                frame.extend_from_slice(&vec![b'f'; before]);
+                expected.extend(vec![b'f'; before]);
+                places.push(frame.len());
+                slices.push(Slice::new(file.clone(), position, size));
+                expected.extend_from_slice(&bytes[position as usize..][..size]);
+            }
+            frame.extend_from_slice(&vec![b't'; tail]);
+            expected.extend(vec![b't'; tail]);
+            prop_assert!(sent(Response::around(frame, places, slices)).unwrap() == expected);
+        }
+    }
+
+    #[test]
+    fn records_that_have_gone_end_the_answer_with_an_error() {
+        let file = file(3 * CHUNK_BYTES);
+        let slice = Slice::new(file.clone(), 5, 2 * CHUNK_BYTES);
+        let mut response = Response::around(BytesMut::from("frame"), vec![5], [slice]);
+        assert_eq!(response.next_chunk().unwrap().len(), CHUNK_BYTES);
+        file.set_len(CHUNK_BYTES as u64).unwrap();
+        assert_eq!(sent(response).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
     }
 }

@@ -20,7 +20,7 @@ use crate::kafka::{
         dispatch::{Answer, Call},
         state::Broker,
     },
-    config::{ConfigSource, DescribedSetting, Kind, describe_broker, describe_topic},
+    config::{ConfigSource, DescribedSetting, Kind, Settings, describe_broker, describe_topic},
     protocol::ResponseError,
 };
 
@@ -64,7 +64,7 @@ fn settings(
         // What all brokers were told while they ran: nothing.
         Resource::Broker(id) if id.is_empty() => Ok(Vec::new()),
         Resource::Broker(id) if id.parse() == Ok(broker.id().0) => {
-            Ok(describe_broker(given).collect())
+            Ok(describe_broker(&with_place(broker)).collect())
         }
         Resource::Broker(id) => {
             let message = format!(
@@ -75,6 +75,27 @@ fn settings(
         }
         Resource::Other(kind, _) => Err(unsupported(kind)),
     }
+}
+
+/// The broker's settings with those that say who and where it is, which it is told in another way.
+fn with_place(broker: &Broker) -> Settings {
+    let node = &broker.config;
+    let mut settings = node.config.settings.clone();
+    let id = node.broker_id.to_string();
+    let here = node.brokers.iter().find(|broker| broker.id == node.broker_id);
+    let place = [
+        ("node.id", Some(id.clone())),
+        ("broker.id", Some(id)),
+        ("broker.rack", here.and_then(|here| here.rack.clone())),
+        ("listeners", Some(format!("PLAINTEXT://{}", node.listen))),
+        ("advertised.listeners", here.map(|here| format!("PLAINTEXT://{}", here.advertised))),
+        ("log.dirs", Some(broker.env.disk.location())),
+    ];
+    for (name, value) in place {
+        let Some(value) = value else { continue };
+        settings.set(name, &value).expect("the table has it, and a node cannot have a wrong one");
+    }
+    settings
 }
 
 fn is_wanted(asked: &DescribeConfigsResource, setting: &DescribedSetting) -> bool {

@@ -103,6 +103,14 @@ fn every_value_says_where_it_comes_from() {
         let partitions = partitions.unwrap();
         assert!(partitions.read_only);
         assert_eq!(value(partitions), ("2", 4));
+        let of = |name: &str| {
+            let found = broker.configs.iter().find(|c| c.name.as_str() == name).unwrap();
+            found.value.as_ref().unwrap().to_string()
+        };
+        assert_eq!((of("node.id"), of("broker.id")), ("1".into(), "1".into()));
+        assert_eq!(of("listeners"), of("advertised.listeners"));
+        assert!(of("listeners").starts_with("PLAINTEXT://b1:"));
+        assert!(!of("log.dirs").is_empty());
         assert!(described(&mut wire, 4, (BROKER, ""), None).await.configs.is_empty());
     });
 }
