@@ -62,6 +62,7 @@ pub fn node(address: &Address, pairs: Pairs) -> NodeConfig {
         cluster_id: "test".into(),
         listen: address.clone(),
         brokers: vec![BrokerEndpoint { id, advertised, rack: None }],
+        voters: [id].into(),
         topics: vec![InitialTopic {
             name: TopicName::from(TOPIC),
             partitions: vec![vec![id], vec![id]],

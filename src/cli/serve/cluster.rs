@@ -129,6 +129,7 @@ async fn start(seats: &[Seat], config: &BrokerConfig) -> anyhow::Result<Vec<Node
             cluster_id: cluster_id.clone(),
             listen: seat.listen.clone(),
             brokers: brokers.clone(),
+            voters: NodeConfig::first_voters(&brokers),
             topics: Vec::new(),
             config: config.clone(),
         };

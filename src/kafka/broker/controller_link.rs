@@ -2,14 +2,14 @@
 //! clients' requests that only the controller can decide.
 //!
 //! One task carries the orders out one after the other, so that no request on the broker's own account
-//! waits for the controller and none of its answers starts a task.
+//! waits for the controller and none of its answers starts a task. Requests of clients go in an Envelope (KIP-590): a
+//! node that is not the controller any more says so, and the request goes to whoever is.
 //!
-//! Departure: a client's request goes on as it came, where Kafka puts it into an Envelope (KIP-590); what
-//! that carries beside it is who the client is, and clients have no names here. A controller that does not
+//! Departures: an Envelope names no principal, as clients have none here. A controller that does not
 //! answer in time costs the client its connection, where Kafka answers REQUEST_TIMED_OUT.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -17,25 +17,41 @@ use std::{
 use bytes::Bytes;
 use kafka_protocol::{
     messages::{
-        AllocateProducerIdsRequest, CreateTopicsRequest, TopicName as WireTopicName,
+        AllocateProducerIdsRequest, BrokerId as WireBrokerId, CreateTopicsRequest, EnvelopeRequest,
+        TopicName as WireTopicName,
         create_topics_request::{CreatableTopic, CreatableTopicConfig},
     },
     protocol::StrBytes,
 };
 use tokio::sync::{mpsc, oneshot};
 
-use super::{
-    controller::{Commitment, NewTopic},
-    peer::{Peer, PeerError},
-    state::Broker,
+use super::{controller_channel::ControllerChannel, peer::PeerError, state::Broker};
+use crate::kafka::{
+    protocol::{ResponseError, message::encode_request},
+    types::{BrokerId, ProducerId, TopicName},
 };
-use crate::kafka::types::{ProducerId, TopicName};
 
 /// Pause after a controller that could not be reached.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
-/// CreateTopics and AllocateProducerIds as brokers of one version speak them to each other.
+/// CreateTopics, AllocateProducerIds and Envelope as brokers of one version speak them to each other.
 const CREATE_TOPICS_VERSION: i16 = 7;
 const ALLOCATE_VERSION: i16 = 0;
+const ENVELOPE_VERSION: i16 = 0;
+/// What a frame begins with.
+const LENGTH_BYTES: usize = 4;
+
+/// A topic somebody wants.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct NewTopic {
+    pub name: TopicName,
+    /// -1 for the default.
+    pub partitions: i32,
+    /// -1 for the default.
+    pub replication_factor: i16,
+    /// Explicit placement by partition; then the two numbers above are -1.
+    pub assignments: BTreeMap<i32, Vec<BrokerId>>,
+    pub config: Vec<(String, Option<String>)>,
+}
 
 #[derive(Debug)]
 pub(super) enum Order {
@@ -89,38 +105,39 @@ impl ControllerLink {
 
 /// Carries out orders until the broker stops.
 pub(super) async fn run(broker: Arc<Broker>, mut orders: mpsc::UnboundedReceiver<Order>) {
-    let mut peer = Peer::new(broker.config.controller().advertised.clone());
+    let mut channel = ControllerChannel::new("forwarding", broker.config.config.request_timeout);
     loop {
         let order = tokio::select! {
             biased;
             () = broker.ending.wait() => return,
             order = orders.recv() => order,
         };
-        match order {
-            Some(Order::CreateTopic(topic)) => {
-                create_topic(&broker, &mut peer, &topic).await;
-                broker.link.answered(&topic.name);
-            }
-            Some(Order::PassOn(request, sender)) => {
-                if let Some(answer) = pass_on(&broker, &mut peer, request, &sender).await {
-                    // The client may have gone.
-                    drop(sender.send(answer));
+        let carried_out = async {
+            match order {
+                Some(Order::CreateTopic(topic)) => {
+                    create_topic(&broker, &mut channel, &topic).await;
+                    broker.link.answered(&topic.name);
                 }
+                Some(Order::PassOn(request, sender)) => {
+                    if let Some(answer) = pass_on(&broker, &mut channel, request, &sender).await {
+                        // The client may have gone.
+                        drop(sender.send(answer));
+                    }
+                }
+                Some(Order::ProducerIds) => fetch_producer_ids(&broker, &mut channel).await,
+                None => {}
             }
-            Some(Order::ProducerIds) => fetch_producer_ids(&broker, &mut peer).await,
-            None => return,
+        };
+        tokio::select! {
+            biased;
+            () = broker.ending.wait() => return,
+            () = carried_out => {}
         }
     }
 }
 
 /// One try: whoever wanted the topic asks again.
-async fn create_topic(broker: &Arc<Broker>, peer: &mut Peer, topic: &NewTopic) {
-    if broker.controller.is_some() {
-        if let Err((code, message)) = broker.create_topic(topic, Commitment::Commit).await {
-            tracing::info!(topic = %topic.name, ?code, message, "topic not created on demand");
-        }
-        return;
-    }
+async fn create_topic(broker: &Arc<Broker>, channel: &mut ControllerChannel, topic: &NewTopic) {
     let text = |text: &str| StrBytes::from_string(text.to_owned());
     let config = |(name, value): &(String, Option<String>)| {
         let value = value.as_deref().map(text);
@@ -135,51 +152,80 @@ async fn create_topic(broker: &Arc<Broker>, peer: &mut Peer, topic: &NewTopic) {
     let request = CreateTopicsRequest::default()
         .with_topics(vec![wanted])
         .with_timeout_ms(i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX));
-    if let Err(error) = peer.ask(broker, CREATE_TOPICS_VERSION, &request).await {
-        tracing::debug!(topic = %topic.name, %error, "controller not reached");
+    let client_id = format!("broker-{}", broker.id());
+    let framed = encode_request(0, &client_id, CREATE_TOPICS_VERSION, &request);
+    let Ok(framed) = framed else { return };
+    if let Err(error) = send_on(broker, channel, &framed.freeze()).await {
+        tracing::debug!(topic = %topic.name, ?error, "controller not reached");
         broker.env.clock.sleep_until(broker.env.clock.now() + RETRY_PAUSE).await;
+    }
+}
+
+/// Why a request did not come back with an answer.
+#[derive(Debug)]
+enum Unanswered {
+    /// It did nothing, or whoever it went to was not sure of that any more and is not the controller.
+    TryAgain,
+    GiveUp,
+}
+
+/// Puts a request into an Envelope; the answer, without its length as answers of peers come.
+async fn send_on(
+    broker: &Arc<Broker>,
+    channel: &mut ControllerChannel,
+    request: &Bytes,
+) -> Result<Bytes, Unanswered> {
+    let envelope = EnvelopeRequest::default()
+        .with_request_data(request.slice(LENGTH_BYTES..))
+        .with_request_principal(None);
+    match channel.ask(broker, ENVELOPE_VERSION, &envelope).await {
+        Ok(answer) => match ResponseError::try_from_code(answer.error_code) {
+            None => answer.response_data.ok_or(Unanswered::GiveUp),
+            Some(ResponseError::NotController) => Err(Unanswered::TryAgain),
+            Some(error) => {
+                tracing::debug!(?error, "the controller refuses an envelope");
+                Err(Unanswered::GiveUp)
+            }
+        },
+        Err(PeerError::Unreachable(error)) => {
+            tracing::debug!(%error, "controller not reached");
+            Err(Unanswered::TryAgain)
+        }
+        Err(error) => {
+            tracing::debug!(%error, "no answer from the controller");
+            Err(Unanswered::GiveUp)
+        }
     }
 }
 
 /// Tries for `request.timeout.ms` to reach the controller. A request that may have arrived is not repeated.
 async fn pass_on(
-    broker: &Broker,
-    peer: &mut Peer,
+    broker: &Arc<Broker>,
+    channel: &mut ControllerChannel,
     request: Bytes,
     client: &oneshot::Sender<Bytes>,
 ) -> Option<Bytes> {
     let clock = &broker.env.clock;
     let deadline = clock.now() + broker.config.config.request_timeout;
     while !client.is_closed() && clock.now() < deadline {
-        match peer.ask_bytes(broker, request.clone()).await {
+        match send_on(broker, channel, &request).await {
             Ok(answer) => return Some(answer),
-            Err(PeerError::Unreachable(error)) => {
-                tracing::debug!(%error, "controller not reached");
-                clock.sleep_until(clock.now() + RETRY_PAUSE).await;
-            }
-            Err(error) => {
-                tracing::debug!(%error, "no answer from the controller");
-                return None;
-            }
+            Err(Unanswered::TryAgain) => clock.sleep_until(clock.now() + RETRY_PAUSE).await,
+            Err(Unanswered::GiveUp) => return None,
         }
     }
     None
 }
 
 /// Tries until there is a block.
-async fn fetch_producer_ids(broker: &Arc<Broker>, peer: &mut Peer) {
+async fn fetch_producer_ids(broker: &Arc<Broker>, channel: &mut ControllerChannel) {
     while broker.producer_ids.wants_block() && !broker.ending.is_stopping() {
-        let first = if broker.controller.is_some() {
-            broker.allocate_producer_ids(broker.id()).await.ok()
-        } else {
-            let id = kafka_protocol::messages::BrokerId(broker.id().0);
-            let request = AllocateProducerIdsRequest::default().with_broker_id(id);
-            let answer = peer.ask(broker, ALLOCATE_VERSION, &request).await.ok();
-            let granted = answer.filter(|answer| answer.error_code == 0);
-            granted.map(|answer| ProducerId(answer.producer_id_start.0))
-        };
-        match first {
-            Some(first) => broker.producer_ids.refill(first),
+        let request = AllocateProducerIdsRequest::default()
+            .with_broker_id(WireBrokerId(broker.id().0))
+            .with_broker_epoch(broker.lifecycle.epoch().0);
+        let answer = channel.ask(broker, ALLOCATE_VERSION, &request).await.ok();
+        match answer.filter(|answer| answer.error_code == 0) {
+            Some(answer) => broker.producer_ids.refill(ProducerId(answer.producer_id_start.0)),
             None => broker.env.clock.sleep_until(broker.env.clock.now() + RETRY_PAUSE).await,
         }
     }

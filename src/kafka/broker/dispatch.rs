@@ -8,7 +8,15 @@ use kafka_protocol::{
     protocol::{Encodable, HeaderVersion, Request, StrBytes},
 };
 
-use super::{handlers, response::Response, state::Broker};
+use super::{
+    handlers::{
+        self,
+        served::{Api, Audience},
+    },
+    quorum::NotController,
+    response::Response,
+    state::Broker,
+};
 use crate::{
     env::Address,
     kafka::{
@@ -32,9 +40,20 @@ pub(super) enum Close {
     NotServed { key: i16, version: i16 },
     #[error("the controller did not answer")]
     NoController,
+    /// Only the controller decides, and this node is not it, or not any more.
+    #[error("this node is not the controller")]
+    NotController,
+    #[error("the broker is stopping")]
+    Stopping,
     /// With acks=0 there is no answer to put the error in.
     #[error("a record sent with acks=0 was not appended")]
     Unacknowledged,
+}
+
+impl From<NotController> for Close {
+    fn from(_: NotController) -> Self {
+        Close::NotController
+    }
 }
 
 /// `None` where the request wants no answer.
@@ -95,6 +114,37 @@ impl Call<'_> {
 
 /// Handles one request. May wait for long: for records to come, a group to form, a disk to sync.
 pub(super) async fn handle(broker: &Arc<Broker>, peer: &Address, frame: Bytes) -> Answer {
+    let (api, call) = read(peer, frame)?;
+    match api.audience {
+        Audience::Nodes => handle_nodes(broker, api, &call).await,
+        Audience::Controller => {
+            open_to_clients(broker).await?;
+            match decide(broker, api, &call).await {
+                Err(Close::NotController) => pass_on(broker, &call).await,
+                answer => answer,
+            }
+        }
+        // The quorum's replicas fetch before anybody else: the handler tells them apart.
+        Audience::Clients if api.key == ApiKey::Fetch => {
+            handlers::fetch::handle(broker, &call).await
+        }
+        Audience::Clients => {
+            open_to_clients(broker).await?;
+            handle_clients(broker, api, &call).await
+        }
+    }
+}
+
+/// Handles a request that another broker has sent on to the controller.
+pub(super) async fn handle_sent_on(broker: &Arc<Broker>, peer: &Address, frame: Bytes) -> Answer {
+    let (api, call) = read(peer, frame)?;
+    match api.audience {
+        Audience::Controller => decide(broker, api, &call).await,
+        _ => Err(Close::NotServed { key: api.key as i16, version: call.version() }),
+    }
+}
+
+fn read(peer: &Address, frame: Bytes) -> Result<(&'static Api, Call<'_>), Close> {
     let mut body = frame;
     let head = RequestHead::take(&mut body)?;
     let (key, version) = (head.api_key, head.version);
@@ -104,47 +154,85 @@ pub(super) async fn handle(broker: &Arc<Broker>, peer: &Address, frame: Bytes) -
         return Err(Close::NotServed { key, version });
     }
     tracing::trace!(%peer, api = ?api.key, version, correlation = head.correlation_id, "request");
-    let call = Call { head, peer, body };
-    if api.for_controller && broker.controller.is_none() {
-        return pass_on(broker, &call).await;
+    Ok((api, Call { head, peer, body }))
+}
+
+/// A broker answers clients once it goes by metadata that is not of long ago (`SocketServer.enableRequestProcessing`).
+pub(super) async fn open_to_clients(broker: &Broker) -> Result<(), Close> {
+    tokio::select! {
+        biased;
+        () = broker.metadata.wait_until_published() => Ok(()),
+        () = broker.ending.wait() => Err(Close::Stopping),
     }
+}
+
+async fn handle_nodes(broker: &Arc<Broker>, api: &Api, call: &Call<'_>) -> Answer {
     match api.key {
-        ApiKey::Produce => handlers::produce::handle(broker, &call).await,
-        ApiKey::Fetch => handlers::fetch::handle(broker, &call).await,
-        ApiKey::ListOffsets => handlers::list_offsets::handle(broker, &call),
-        ApiKey::Metadata => handlers::metadata::handle(broker, &call),
-        ApiKey::OffsetCommit => handlers::offset_commit::handle(broker, &call).await,
-        ApiKey::OffsetFetch => handlers::offset_fetch::handle(broker, &call).await,
-        ApiKey::JoinGroup => handlers::join_group::handle(broker, &call).await,
-        ApiKey::Heartbeat => handlers::heartbeat::handle(broker, &call).await,
-        ApiKey::LeaveGroup => handlers::leave_group::handle(broker, &call).await,
-        ApiKey::SyncGroup => handlers::sync_group::handle(broker, &call).await,
-        ApiKey::DescribeGroups => handlers::describe_groups::handle(broker, &call),
-        ApiKey::ListGroups => handlers::list_groups::handle(broker, &call),
-        ApiKey::DeleteGroups => handlers::delete_groups::handle(broker, &call).await,
-        ApiKey::OffsetDelete => handlers::offset_delete::handle(broker, &call).await,
-        ApiKey::FindCoordinator => handlers::find_coordinator::handle(broker, &call),
-        ApiKey::ApiVersions => handlers::api_versions::handle(&call),
-        ApiKey::CreateTopics => handlers::create_topics::handle(broker, &call).await,
-        ApiKey::DeleteRecords => handlers::delete_records::handle(broker, &call),
-        ApiKey::DescribeConfigs => handlers::describe_configs::handle(broker, &call),
-        ApiKey::AlterConfigs => handlers::alter_configs::handle(broker, &call).await,
+        ApiKey::Vote => handlers::vote::handle(broker, call).await,
+        ApiKey::BeginQuorumEpoch => handlers::begin_quorum_epoch::handle(broker, call).await,
+        ApiKey::EndQuorumEpoch => handlers::end_quorum_epoch::handle(broker, call).await,
+        ApiKey::FetchSnapshot => handlers::fetch_snapshot::handle(broker, call).await,
+        ApiKey::AlterPartition => handlers::alter_partition::handle(broker, call).await,
+        ApiKey::Envelope => handlers::envelope::handle(broker, call).await,
+        ApiKey::BrokerRegistration => handlers::broker_registration::handle(broker, call).await,
+        ApiKey::BrokerHeartbeat => handlers::broker_heartbeat::handle(broker, call).await,
+        ApiKey::AllocateProducerIds => handlers::allocate_producer_ids::handle(broker, call).await,
+        key => Err(Close::NotServed { key: key as i16, version: call.version() }),
+    }
+}
+
+/// What only the controller decides.
+async fn decide(broker: &Arc<Broker>, api: &Api, call: &Call<'_>) -> Answer {
+    match api.key {
+        ApiKey::CreateTopics => handlers::create_topics::handle(broker, call).await,
+        ApiKey::DeleteTopics => handlers::delete_topics::handle(broker, call).await,
+        ApiKey::AlterConfigs => handlers::alter_configs::handle(broker, call).await,
+        ApiKey::CreatePartitions => handlers::create_partitions::handle(broker, call).await,
+        ApiKey::ElectLeaders => handlers::elect_leaders::handle(broker, call).await,
         ApiKey::IncrementalAlterConfigs => {
-            handlers::incremental_alter_configs::handle(broker, &call).await
+            handlers::incremental_alter_configs::handle(broker, call).await
         }
-        ApiKey::DeleteTopics => handlers::delete_topics::handle(broker, &call).await,
-        ApiKey::CreatePartitions => handlers::create_partitions::handle(broker, &call).await,
-        ApiKey::InitProducerId => handlers::init_producer_id::handle(broker, &call),
-        ApiKey::OffsetForLeaderEpoch => handlers::offset_for_leader_epoch::handle(broker, &call),
-        ApiKey::DescribeLogDirs => handlers::describe_log_dirs::handle(broker, &call),
-        ApiKey::DescribeCluster => handlers::describe_cluster::handle(broker, &call),
-        ApiKey::DescribeProducers => handlers::describe_producers::handle(broker, &call),
-        ApiKey::ListConfigResources => handlers::list_config_resources::handle(broker, &call),
+        ApiKey::AlterPartitionReassignments => {
+            handlers::alter_partition_reassignments::handle(broker, call).await
+        }
+        ApiKey::ListPartitionReassignments => {
+            handlers::list_partition_reassignments::handle(broker, call).await
+        }
+        ApiKey::DescribeQuorum => handlers::describe_quorum::handle(broker, call).await,
+        ApiKey::UnregisterBroker => handlers::unregister_broker::handle(broker, call).await,
+        key => Err(Close::NotServed { key: key as i16, version: call.version() }),
+    }
+}
+
+async fn handle_clients(broker: &Arc<Broker>, api: &Api, call: &Call<'_>) -> Answer {
+    match api.key {
+        ApiKey::Produce => handlers::produce::handle(broker, call).await,
+        ApiKey::ListOffsets => handlers::list_offsets::handle(broker, call),
+        ApiKey::Metadata => handlers::metadata::handle(broker, call),
+        ApiKey::OffsetCommit => handlers::offset_commit::handle(broker, call).await,
+        ApiKey::OffsetFetch => handlers::offset_fetch::handle(broker, call).await,
+        ApiKey::JoinGroup => handlers::join_group::handle(broker, call).await,
+        ApiKey::Heartbeat => handlers::heartbeat::handle(broker, call).await,
+        ApiKey::LeaveGroup => handlers::leave_group::handle(broker, call).await,
+        ApiKey::SyncGroup => handlers::sync_group::handle(broker, call).await,
+        ApiKey::DescribeGroups => handlers::describe_groups::handle(broker, call),
+        ApiKey::ListGroups => handlers::list_groups::handle(broker, call),
+        ApiKey::DeleteGroups => handlers::delete_groups::handle(broker, call).await,
+        ApiKey::OffsetDelete => handlers::offset_delete::handle(broker, call).await,
+        ApiKey::FindCoordinator => handlers::find_coordinator::handle(broker, call),
+        ApiKey::ApiVersions => handlers::api_versions::handle(call),
+        ApiKey::DeleteRecords => handlers::delete_records::handle(broker, call),
+        ApiKey::DescribeConfigs => handlers::describe_configs::handle(broker, call),
+        ApiKey::InitProducerId => handlers::init_producer_id::handle(broker, call),
+        ApiKey::OffsetForLeaderEpoch => handlers::offset_for_leader_epoch::handle(broker, call),
+        ApiKey::DescribeLogDirs => handlers::describe_log_dirs::handle(broker, call),
+        ApiKey::DescribeCluster => handlers::describe_cluster::handle(broker, call),
+        ApiKey::DescribeProducers => handlers::describe_producers::handle(broker, call),
+        ApiKey::ListConfigResources => handlers::list_config_resources::handle(broker, call),
         ApiKey::DescribeTopicPartitions => {
-            handlers::describe_topic_partitions::handle(broker, &call)
+            handlers::describe_topic_partitions::handle(broker, call)
         }
-        ApiKey::AllocateProducerIds => handlers::allocate_producer_ids::handle(broker, &call).await,
-        _ => Err(Close::NotServed { key, version }),
+        key => Err(Close::NotServed { key: key as i16, version: call.version() }),
     }
 }
 

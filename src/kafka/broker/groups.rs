@@ -20,7 +20,7 @@ use rand_chacha::ChaCha8Rng;
 use tokio::sync::oneshot;
 
 use super::{
-    controller::NewTopic,
+    controller_link::NewTopic,
     node::draw_id,
     observer::Event,
     partitions::Partition,

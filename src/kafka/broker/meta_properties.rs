@@ -114,7 +114,9 @@ pub fn new_cluster_id(rng: &Rng) -> String {
 }
 
 /// Makes an empty data directory this broker's, or checks that it is (`MetaPropertiesEnsemble.verify`).
-pub(super) async fn claim(env: &Env, config: &NodeConfig) -> Result<(), DirectoryError> {
+///
+/// Tells the directory's id.
+pub(super) async fn claim(env: &Env, config: &NodeConfig) -> Result<Uuid, DirectoryError> {
     let disk = env.disk.as_ref();
     let known = match load(disk)? {
         Some(known) => known,
@@ -132,14 +134,15 @@ pub(super) async fn claim(env: &Env, config: &NodeConfig) -> Result<(), Director
         let (stored, expected) = (known.cluster_id, config.cluster_id.clone());
         return Err(DirectoryError::OtherCluster { stored, expected });
     }
-    // Files from before directories had ids get one too.
-    if known.directory_id.is_none() {
-        let directory_id = Some(draw_id(&mut env.rng.stream("directory-id")));
-        let text = MetaProperties { directory_id, ..known }.encode();
-        let written = write_atomically(disk, FILE, text.as_bytes()).await;
-        written.map_err(DirectoryError::Write)?;
+    if let Some(id) = known.directory_id {
+        return Ok(id);
     }
-    Ok(())
+    // Files from before directories had ids get one too.
+    let id = draw_id(&mut env.rng.stream("directory-id"));
+    let text = MetaProperties { directory_id: Some(id), ..known }.encode();
+    let written = write_atomically(disk, FILE, text.as_bytes()).await;
+    written.map_err(DirectoryError::Write)?;
+    Ok(id)
 }
 
 fn refuse_foreign(disk: &dyn Disk) -> Result<(), DirectoryError> {

@@ -1,139 +1,194 @@
-//! The metadata this broker has seen: the log of records and the image they add up to.
+//! The metadata this broker has seen: the log of records, the image they add up to, and what of it the broker has
+//! made its own.
+//!
+//! Loading follows the quorum's high watermark at once; publishing, which opens partitions and so waits for the disk,
+//! is a task's, and begins once the controller has said that the broker has caught up: an image of long ago would
+//! have it open, and put aside, what is not its own any more (`MetadataLoader`, `BrokerMetadataPublisher`).
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use super::{partitions::Partition, retirement, startup, state::Broker};
-use crate::{
-    env::WallTime,
-    kafka::{
-        log::{AppendError, AppendOrigin, LogError, MinOneMessage},
-        metadata::{Image, MetadataRecord, TopicImage},
-        protocol::batch::{BatchBuilder, BatchOptions, Batches, Compression},
-        types::{Offset, Timestamp},
-    },
+use super::{observer::Event, partitions::Partition, retirement, startup, state::Broker};
+use crate::kafka::{
+    log::{LogError, MinOneMessage},
+    metadata::{Image, MetadataRecord, TopicImage},
+    protocol::batch::Batches,
+    types::Offset,
 };
 
 /// Bytes of the metadata log replayed at once.
 const REPLAY_BYTES: usize = 1 << 20;
-/// Bound of one batch of metadata records.
-const BATCH_LIMIT: usize = 1 << 20;
 
 pub(super) struct MetadataStore {
-    /// `__cluster_metadata-0`: on the controller the original, elsewhere a copy.
+    /// `__cluster_metadata-0`.
     pub log: Arc<Partition>,
     state: Mutex<State>,
-    changed: watch::Sender<Offset>,
+    committed: watch::Sender<Offset>,
+    published: watch::Sender<Offset>,
 }
 
+/// - `published <= loaded.end`, and loaded is what is committed.
 struct State {
+    loaded: Loaded,
     image: Arc<Image>,
-    /// Records before it are in the image.
-    applied: Offset,
 }
 
-impl MetadataStore {
-    pub fn new(log: Arc<Partition>) -> Self {
-        let state = State { image: Arc::default(), applied: Offset(0) };
-        MetadataStore { log, state: Mutex::new(state), changed: watch::Sender::new(Offset(0)) }
-    }
+/// What all committed records add up to.
+#[derive(Clone, Default)]
+pub(super) struct Loaded {
+    pub image: Arc<Image>,
+    /// Records before it are in the image.
+    pub end: Offset,
+    /// Whether there ever was a topic, though all may be deleted.
+    pub has_had_topics: bool,
+}
 
-    pub fn image(&self) -> Arc<Image> {
-        Arc::clone(&self.state.lock().expect("no panic while it is locked").image)
-    }
-
-    /// End of what the image holds.
-    pub fn applied(&self) -> Offset {
-        self.state.lock().expect("no panic while it is locked").applied
-    }
-
-    /// Replays what the log holds beyond the image. Returns whether anything changed.
-    fn replay(&self) -> Result<bool, LogError> {
-        let mut changed = false;
-        loop {
-            let from = self.applied();
-            let read = {
-                let log = self.log.log();
-                log.read(from, REPLAY_BYTES, log.end_offset(), MinOneMessage::Yes)
-            };
-            let records = match read {
-                Ok(read) if !read.records.is_empty() => read.records,
-                Ok(_) => return Ok(changed),
-                Err(error) => {
-                    let source = std::io::Error::other(error.to_string());
-                    let path = self.log.id.to_string();
-                    return Err(LogError::Io { action: "replay", path, source });
-                }
-            };
-            self.apply(records);
-            changed = true;
-        }
-    }
-
-    fn apply(&self, batches: Bytes) {
-        let mut state = self.state.lock().expect("no panic while it is locked");
-        let mut image = Image::clone(&state.image);
+impl Loaded {
+    fn replay(&mut self, batches: Bytes) {
+        let mut image = Image::clone(&self.image);
         for batch in Batches::new(batches).flatten() {
-            if batch.header.last_offset() < state.applied {
+            // Control records are the quorum's own.
+            if batch.header.last_offset() < self.end || batch.header.attributes.is_control() {
+                self.end = self.end.max(batch.header.next_offset());
                 continue;
             }
             for record in batch.records().into_iter().flatten().flatten() {
                 let value = record.value.as_deref().unwrap_or_default();
                 match MetadataRecord::decode(value) {
-                    Ok(record) => image.apply(record),
+                    Ok(record) => {
+                        self.has_had_topics |= matches!(record, MetadataRecord::Topic { .. });
+                        image.apply(record);
+                    }
                     Err(error) => tracing::warn!(%error, "metadata record passed over"),
                 }
             }
-            state.applied = batch.header.next_offset();
+            self.end = batch.header.next_offset();
         }
-        state.image = Arc::new(image);
-        self.changed.send_replace(state.applied);
+        self.image = Arc::new(image);
     }
 }
 
-/// One batch of records, ready to append.
-fn encode(records: &[MetadataRecord], now: WallTime) -> Bytes {
-    let mut batch = BatchBuilder::new(Compression::None, BATCH_LIMIT);
-    for record in records {
-        batch.append(Timestamp::from(now), None, Some(&record.encode()), &[]);
+impl MetadataStore {
+    pub fn new(log: Arc<Partition>) -> Self {
+        let state = State { loaded: Loaded::default(), image: Arc::default() };
+        MetadataStore {
+            log,
+            state: Mutex::new(state),
+            committed: watch::Sender::new(Offset(0)),
+            published: watch::Sender::new(Offset(0)),
+        }
     }
-    batch.build(&BatchOptions::default())
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no panic while it is locked")
+    }
+
+    /// As the broker goes by it.
+    pub fn image(&self) -> Arc<Image> {
+        Arc::clone(&self.lock().image)
+    }
+
+    /// The quorum says that all before `offset` is committed.
+    pub fn commit(&self, offset: Offset) {
+        let offset = self.log.log().set_high_watermark(offset);
+        self.log.waiters.wake_all();
+        self.committed.send_replace(offset);
+    }
+
+    /// Replays what is committed.
+    pub fn load(&self) -> Result<Loaded, LogError> {
+        let mut state = self.lock();
+        loop {
+            let (read, from) = {
+                let (log, from) = (self.log.log(), state.loaded.end);
+                let upto = log.high_watermark();
+                if from >= upto {
+                    return Ok(state.loaded.clone());
+                }
+                (log.read(from, REPLAY_BYTES, upto, MinOneMessage::Yes), from)
+            };
+            match read {
+                Ok(read) if !read.records.is_empty() => state.loaded.replay(read.records),
+                Ok(_) => return Ok(state.loaded.clone()),
+                Err(error) => {
+                    let source = std::io::Error::other(format!("from offset {from}: {error}"));
+                    let path = self.log.id.to_string();
+                    return Err(LogError::Io { action: "replay", path, source });
+                }
+            }
+        }
+    }
+
+    /// Begins again with a snapshot that reaches up to `end`.
+    pub fn load_snapshot(&self, batches: Bytes, end: Offset) {
+        let mut loaded = Loaded::default();
+        loaded.replay(batches);
+        // Offsets within a snapshot are its own.
+        loaded.end = end;
+        self.lock().loaded = loaded;
+        self.committed.send_replace(end);
+    }
+
+    /// The last record the broker has read: of those it goes by or, before there are any, of those it knows.
+    pub fn last_read(&self) -> Offset {
+        let published = *self.published.borrow();
+        let end = if published > Offset(0) { published } else { self.lock().loaded.end };
+        end + -1
+    }
+
+    /// Hears each time the broker has made records its own.
+    pub fn publications(&self) -> watch::Receiver<Offset> {
+        self.published.subscribe()
+    }
+
+    /// Completes once the broker goes by metadata that has itself in it.
+    pub async fn wait_until_published(&self) {
+        let mut published = self.published.subscribe();
+        // The sender lives as long as this.
+        drop(published.wait_for(|end| *end > Offset(0)).await);
+    }
+}
+
+/// Loads and publishes until the broker stops.
+pub(super) async fn run(broker: Arc<Broker>) {
+    let mut committed = broker.metadata.committed.subscribe();
+    let mut caught_up = broker.lifecycle.catching_up();
+    loop {
+        committed.borrow_and_update();
+        let is_caught_up = *caught_up.borrow_and_update();
+        let brought = match broker.metadata.load() {
+            Ok(loaded) if is_caught_up => broker.publish(loaded).await,
+            loaded => loaded.map(drop),
+        };
+        if let Err(error) = brought {
+            return broker.fail(&error);
+        }
+        tokio::select! {
+            biased;
+            () = broker.ending.wait() => return,
+            _ = committed.changed() => {}
+            _ = caught_up.changed() => {}
+        }
+    }
 }
 
 impl Broker {
-    /// Appends records to the metadata log, makes them durable and applies them; the controller's act.
-    pub async fn commit_metadata(
-        self: &Arc<Self>,
-        records: &[MetadataRecord],
-    ) -> Result<(), AppendError> {
-        let batch = encode(records, self.env.clock.wall_time());
-        let log = &self.metadata.log;
-        let (now, epoch) = (self.env.clock.wall_time(), log.leader_epoch);
-        let appended = log.log().append_as_leader(&batch, AppendOrigin::Coordinator, epoch, now);
-        if let Err(AppendError::Log(error)) = &appended {
-            self.fail(error);
+    /// Brings partitions and coordinators up to the metadata.
+    async fn publish(self: &Arc<Self>, loaded: Loaded) -> Result<(), LogError> {
+        let store = &self.metadata;
+        if loaded.end <= *store.published.borrow() {
+            return Ok(());
         }
-        let info = appended?;
-        log.flush(self).await?;
-        log.log().set_high_watermark(info.last_offset + 1);
-        log.waiters.wake_all();
-        // The records stand: a broker that cannot follow them has lost its disk.
-        let applied = self.apply_metadata().await;
-        applied.inspect_err(|error| self.fail(error))?;
-        Ok(())
-    }
-
-    /// Brings image and partitions up to the end of the metadata log.
-    pub async fn apply_metadata(self: &Arc<Self>) -> Result<(), LogError> {
-        let before = self.metadata.image();
-        if self.metadata.replay()? {
-            retirement::retire_partitions(self).await?;
-            startup::open_partitions(self).await?;
-            self.apply_topic_configs(&before);
-            let deleted = self.metadata.image().deleted_since(&before);
-            self.groups.metadata_changed(self, &deleted).await;
+        let before = std::mem::replace(&mut store.lock().image, Arc::clone(&loaded.image));
+        retirement::retire_partitions(self).await?;
+        startup::open_partitions(self).await?;
+        self.apply_topic_configs(&before);
+        let deleted = loaded.image.deleted_since(&before);
+        self.groups.metadata_changed(self, &deleted).await;
+        if store.published.send_replace(loaded.end) == Offset(0) {
+            self.observe(Event::Started);
         }
         Ok(())
     }

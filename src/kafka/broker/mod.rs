@@ -1,25 +1,25 @@
 //! The broker's async shell: everything that waits, around state machines that never do.
 //!
-//! One task per connection, one ticker, one storage task, one link to the controller; never a task or a timer per
+//! One task per connection, one ticker, one storage task, one for the quorum and one for each other voter, one for the
+//! metadata, one link to the controller and one for the broker's standing there; never a task or a timer per
 //! partition, request or group. A request's way: `connection` (frames) -> `dispatch` (head, version) ->
 //! `handlers` (one file per API) -> `partitions` and `groups`, and back, in the order of requests.
 //!
-//! Departures from Kafka in this version: a partition has one replica, so its high watermark is its
-//! flushed or appended end; the controller is the broker with the lowest id and does not change.
+//! Departure from Kafka in this version: of a partition only its leader's replica is kept, so its high watermark is
+//! its flushed or appended end.
 
+mod active_controller;
 mod admission;
 mod chores;
 mod cleaner;
 mod connection;
-mod controller;
-mod controller_configs;
+mod controller_channel;
 mod controller_link;
-mod controller_topics;
 mod dispatch;
 mod fetch_sessions;
-mod follower;
 mod groups;
 mod handlers;
+mod lifecycle;
 mod log_facts;
 mod meta_properties;
 mod metadata;
@@ -30,6 +30,7 @@ mod partitions;
 mod peer;
 mod producer_ids;
 mod purgatory;
+mod quorum;
 mod response;
 mod retirement;
 mod startup;

@@ -1,6 +1,6 @@
 //! A broker as a whole: what it is told, how it starts, runs and stops.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, io, sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
@@ -9,18 +9,21 @@ use super::{
     chores::Chore,
     cleaner::Cleaner,
     connection,
-    controller::Controller,
     controller_link,
     controller_link::ControllerLink,
     fetch_sessions::FetchSessions,
-    follower,
     groups::Groups,
+    lifecycle,
+    lifecycle::Lifecycle,
     meta_properties,
     meta_properties::DirectoryError,
+    metadata,
     metadata::MetadataStore,
-    observer::{Event, Observer},
+    observer::Observer,
     partitions::Partitions,
     producer_ids::ProducerIds,
+    quorum,
+    quorum::Quorum,
     retirement, startup,
     startup::DataDir,
     state::{Broker, Ending},
@@ -33,7 +36,8 @@ use crate::{
     env::{Address, Env, Listener, Stream},
     kafka::{
         config::BrokerConfig,
-        log::{AppendError, CheckpointError, LogError, id_to_text},
+        log::{CheckpointError, LogError, id_to_text},
+        raft::ElectionStateError,
         types::{BrokerId, TopicName},
     },
 };
@@ -51,7 +55,7 @@ pub struct BrokerEndpoint {
     pub rack: Option<String>,
 }
 
-/// A topic that exists from the beginning: the controller writes it into an empty metadata log.
+/// A topic that exists from the beginning: the first controller makes it when the brokers are there.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct InitialTopic {
     pub name: TopicName,
@@ -69,6 +73,8 @@ pub struct NodeConfig {
     pub listen: Address,
     /// All brokers, this one among them.
     pub brokers: Vec<BrokerEndpoint>,
+    /// Those of them that vote in the metadata quorum, and so may be the controller: `controller.quorum.voters`.
+    pub voters: BTreeSet<BrokerId>,
     pub topics: Vec<InitialTopic>,
     pub config: BrokerConfig,
 }
@@ -84,8 +90,8 @@ pub enum NodeError {
     Checkpoint(#[from] CheckpointError),
     #[error(transparent)]
     Log(#[from] LogError),
-    #[error("failed to write the first metadata: {0}")]
-    Metadata(#[from] AppendError),
+    #[error(transparent)]
+    Quorum(#[from] ElectionStateError),
     #[error("storage failed: {0}")]
     Storage(String),
     #[error("failed to finish the shutdown: {0}")]
@@ -99,9 +105,15 @@ pub struct Node {
 }
 
 impl NodeConfig {
-    /// The broker with the lowest id.
-    pub(super) fn controller(&self) -> &BrokerEndpoint {
-        self.brokers.iter().min_by_key(|broker| broker.id).expect("a cluster has a broker")
+    /// Who votes where nobody says: as many of the first brokers as make 1, 3 or 5.
+    pub fn first_voters(brokers: &[BrokerEndpoint]) -> BTreeSet<BrokerId> {
+        let ids: BTreeSet<_> = brokers.iter().map(|broker| broker.id).collect();
+        let count = match ids.len() {
+            0..3 => 1,
+            3..5 => 3,
+            _ => 5,
+        };
+        ids.into_iter().take(count).collect()
     }
 
     pub(super) fn endpoint(&self, id: BrokerId) -> Option<&BrokerEndpoint> {
@@ -116,18 +128,20 @@ impl Node {
         config: NodeConfig,
         observer: Arc<dyn Observer>,
     ) -> Result<Node, NodeError> {
-        meta_properties::claim(&env, &config).await?;
+        let directory = meta_properties::claim(&env, &config).await?;
         let data_dir = DataDir::open(env.disk.as_ref()).await?;
         let metadata_log = Arc::new(startup::open_metadata_log(&env, &config, &data_dir).await?);
-        let is_controller = config.controller().id == config.broker_id;
+        let prepared = quorum::prepare(&env, &config, directory, &metadata_log).await?;
+        let (quorum, inputs) = Quorum::new();
         let (link, orders) = ControllerLink::new();
         let broker = Arc::new(Broker {
-            metadata: MetadataStore::new(Arc::clone(&metadata_log)),
+            metadata: MetadataStore::new(metadata_log),
             partitions: Partitions::default(),
             groups: Groups::new(&env, &config.config),
             fetch_sessions: FetchSessions::new(&env, &config.config),
             producer_ids: ProducerIds::default(),
-            controller: is_controller.then(|| Controller::new(&env)),
+            quorum,
+            lifecycle: Lifecycle::new(&env, directory),
             link,
             ticker: Ticker::default(),
             storage: Storage::default(),
@@ -139,10 +153,8 @@ impl Node {
             config,
             observer,
         });
-        broker.apply_metadata().await?;
-        if is_controller {
-            broker.partitions.insert(metadata_log);
-            broker.write_initial_topics().await?;
+        if let Some((records, end)) = prepared.snapshot_at_start(&broker.metadata.log)? {
+            broker.metadata.load_snapshot(records, end);
         }
         retirement::resume_removals(&broker);
         let address = broker.config.listen.clone();
@@ -158,10 +170,10 @@ impl Node {
         env.tasks.spawn("storage", Box::pin(storage::run(Arc::clone(&broker))));
         env.tasks
             .spawn("controller-link", Box::pin(controller_link::run(Arc::clone(&broker), orders)));
-        if !is_controller {
-            env.tasks.spawn("metadata", Box::pin(follower::run(Arc::clone(&broker))));
-        }
-        broker.observe(Event::Started);
+        quorum::spawn(&broker, inputs, prepared);
+        env.tasks.spawn("metadata", Box::pin(metadata::run(Arc::clone(&broker))));
+        let last_epoch = broker.data_dir.broker_epoch;
+        env.tasks.spawn("lifecycle", Box::pin(lifecycle::run(Arc::clone(&broker), last_epoch)));
         tracing::info!(broker = broker.id().0, address = %listener.local_address(), "listening");
         Ok(Node { broker, listener })
     }
@@ -173,7 +185,12 @@ impl Node {
     /// Serves until the storage fails or `stop` completes; then closes everything in order.
     pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), NodeError> {
         let broker = Arc::clone(&self.broker);
-        let mut stop = std::pin::pin!(stop);
+        // Others connect as before until the broker has the controller's leave.
+        let mut stop = std::pin::pin!(async {
+            stop.await;
+            broker.lifecycle.shut_down(&broker).await;
+            quorum::step_down(&broker).await;
+        });
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -195,10 +212,9 @@ impl Node {
     /// Syncs every log, writes the checkpoints, and leaves the mark of a clean shutdown.
     async fn shut_down(self) -> Result<(), NodeError> {
         let broker = &self.broker;
+        broker.quorum.wait_for_end().await;
         let mut partitions = broker.partitions.all();
-        if broker.controller.is_none() {
-            partitions.push(Arc::clone(&broker.metadata.log));
-        }
+        partitions.push(Arc::clone(&broker.metadata.log));
         for partition in partitions {
             let pending = partition.log().close_clean()?;
             partition.finish_flush(broker, pending).await?;
@@ -208,7 +224,8 @@ impl Node {
         if let Some(error) = broker.ending.failure() {
             return Err(NodeError::Storage(error));
         }
-        startup::mark_clean(broker.env.disk.as_ref()).await.map_err(NodeError::Shutdown)?;
+        let marked = startup::mark_clean(broker.env.disk.as_ref(), broker.lifecycle.epoch()).await;
+        marked.map_err(NodeError::Shutdown)?;
         tracing::info!(broker = broker.id().0, "shut down");
         Ok(())
     }

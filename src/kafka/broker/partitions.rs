@@ -5,7 +5,7 @@ use std::{
     io,
     sync::{
         Arc, Mutex, MutexGuard,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicI32, Ordering},
     },
     time::Duration,
 };
@@ -34,7 +34,7 @@ pub(super) const HIGH_WATERMARKS: &str = "replication-offset-checkpoint";
 pub(super) struct Partition {
     pub id: TopicPartition,
     pub topic_id: Uuid,
-    pub leader_epoch: LeaderEpoch,
+    leader_epoch: AtomicI32,
     pub waiters: Waiters,
     log: Mutex<Log>,
     /// Its topic was deleted: whoever still holds it must find nothing in it.
@@ -48,7 +48,7 @@ impl Partition {
         Partition {
             id,
             topic_id,
-            leader_epoch,
+            leader_epoch: AtomicI32::new(leader_epoch.0),
             waiters: Waiters::default(),
             log: Mutex::new(log),
             retired: AtomicBool::new(false),
@@ -58,6 +58,17 @@ impl Partition {
 
     pub fn log(&self) -> MutexGuard<'_, Log> {
         self.log.lock().expect("no panic while a log is locked")
+    }
+
+    pub fn leader_epoch(&self) -> LeaderEpoch {
+        LeaderEpoch(self.leader_epoch.load(Ordering::Relaxed))
+    }
+
+    /// The broker leads the partition anew.
+    pub fn begin_epoch(&self, epoch: LeaderEpoch) {
+        let mut log = self.log();
+        self.leader_epoch.store(epoch.0, Ordering::Relaxed);
+        log.assign_epoch(epoch);
     }
 
     pub fn is_retired(&self) -> bool {
@@ -105,7 +116,7 @@ impl Partition {
             let (path, source) = (self.id.to_string(), io::Error::other(reason));
             return Err(LogError::Io { action: "append to", path, source }.into());
         }
-        let appended = log.append_as_leader(records, origin, self.leader_epoch, now);
+        let appended = log.append_as_leader(records, origin, self.leader_epoch(), now);
         drop(log);
         let partition = self.id.clone();
         match &appended {
@@ -250,6 +261,8 @@ impl Partitions {
         let _turn = self.checkpointing.lock().await;
         let mut points = BTreeMap::new();
         let mut watermarks = BTreeMap::new();
+        let metadata = &broker.metadata.log;
+        points.insert(metadata.id.clone(), metadata.log().recovery_point());
         for partition in self.all() {
             let log = partition.log();
             points.insert(partition.id.clone(), log.recovery_point());

@@ -1,6 +1,6 @@
 //! One connection to another broker: a request, its answer, the next request.
 
-use std::io;
+use std::{io, time::Duration};
 
 use bytes::Bytes;
 use kafka_protocol::protocol::Request;
@@ -34,17 +34,23 @@ pub(super) enum PeerError {
 
 pub(super) struct Peer {
     address: Address,
+    /// How long an answer may take.
+    timeout: Duration,
     connection: Option<(Stream, FrameReader)>,
     correlation: i32,
 }
 
 impl Peer {
-    pub fn new(address: Address) -> Self {
-        Peer { address, connection: None, correlation: 0 }
+    pub fn new(address: Address, timeout: Duration) -> Self {
+        Peer { address, timeout, connection: None, correlation: 0 }
     }
 
-    /// Sends a request and waits for its answer, for `request.timeout.ms`. After a failure the next request
-    /// makes a new connection.
+    /// For a request that was given up: its answer must not be taken for another's.
+    pub fn disconnect(&mut self) {
+        self.connection = None;
+    }
+
+    /// Sends a request and waits for its answer. After a failure the next request makes a new connection.
     pub async fn ask<R: Request>(
         &mut self,
         broker: &Broker,
@@ -61,7 +67,7 @@ impl Peer {
     /// The same with a whole request, and the answer as it comes.
     pub async fn ask_bytes(&mut self, broker: &Broker, frame: Bytes) -> Result<Bytes, PeerError> {
         let clock = &broker.env.clock;
-        let deadline = clock.now() + broker.config.config.request_timeout;
+        let deadline = clock.now() + self.timeout;
         let answer = tokio::select! {
             biased;
             answer = self.exchange(broker, frame) => answer,

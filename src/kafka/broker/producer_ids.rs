@@ -3,8 +3,7 @@
 
 use std::sync::Mutex;
 
-use super::controller::PRODUCER_ID_BLOCK;
-use crate::kafka::types::ProducerId;
+use crate::kafka::{controller::PRODUCER_ID_BLOCK, types::ProducerId};
 
 #[derive(Default)]
 pub(super) struct ProducerIds {

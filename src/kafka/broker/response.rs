@@ -51,6 +51,15 @@ impl Response {
         Response { parts, remaining }
     }
 
+    /// All of it at once, for whoever asked within this node.
+    pub fn into_bytes(mut self) -> io::Result<Bytes> {
+        let mut all = self.next_chunk()?;
+        while self.remaining > 0 {
+            all = [all, self.next_chunk()?].concat().into();
+        }
+        Ok(all)
+    }
+
     /// The bytes that go next; none at the end.
     pub fn next_chunk(&mut self) -> io::Result<Bytes> {
         if let (1, Some(Part::Bytes(frame))) = (self.parts.len(), self.parts.front_mut()) {

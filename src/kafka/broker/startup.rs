@@ -14,20 +14,25 @@ use crate::{
     kafka::{
         config::{CleanupPolicy, Settings, Side, TopicConfig},
         log::{
-            CheckpointError, Log, LogError, OpenOptions, Recovery, Shutdown, load_offsets,
+            CheckpointError, Log, LogError, OpenOptions, Recovery, Shutdown, load_offsets, read_text,
             store_partition_metadata,
         },
         metadata::{METADATA_TOPIC, METADATA_TOPIC_ID, PartitionImage, TopicImage},
-        types::{LeaderEpoch, Offset, TopicPartition},
+        types::{BrokerEpoch, LeaderEpoch, Offset, TopicPartition},
     },
 };
 
 /// Present after an orderly shutdown; its name and meaning are Kafka's.
 const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
 
+/// `metadata.log.segment.bytes`
+const METADATA_SEGMENT_BYTES: u32 = 1 << 30;
+
 /// What the data directory told at the start, before any log was opened.
 pub(super) struct DataDir {
     shutdown: Shutdown,
+    /// Of the broker's last life, if that ended in good order and was registered.
+    pub broker_epoch: BrokerEpoch,
     recovery_points: BTreeMap<TopicPartition, Offset>,
     log_starts: BTreeMap<TopicPartition, Offset>,
     /// Where the last cleaning of each log ended.
@@ -39,6 +44,7 @@ impl DataDir {
     pub async fn open(disk: &dyn Disk) -> Result<Self, CheckpointError> {
         let failed =
             |source: io::Error| CheckpointError::Io { path: CLEAN_SHUTDOWN.into(), source };
+        let broker_epoch = last_broker_epoch(disk)?;
         let shutdown = match disk.remove(CLEAN_SHUTDOWN) {
             Ok(()) => Shutdown::Clean,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Shutdown::Unclean,
@@ -49,6 +55,7 @@ impl DataDir {
         }
         Ok(DataDir {
             shutdown,
+            broker_epoch,
             recovery_points: load_offsets(disk, RECOVERY_POINTS)?,
             log_starts: load_offsets(disk, LOG_STARTS)?,
             clean: load_offsets(disk, CLEANER_OFFSETS)?,
@@ -69,10 +76,18 @@ impl DataDir {
     }
 }
 
-/// Leaves the mark of a clean shutdown; everything must be synced and checkpointed.
-pub(super) async fn mark_clean(disk: &dyn Disk) -> io::Result<()> {
+/// The broker epoch in the mark of a clean shutdown. What cannot be made out of it counts as unknown, as in Kafka.
+fn last_broker_epoch(disk: &dyn Disk) -> Result<BrokerEpoch, CheckpointError> {
+    let text = read_text(disk, CLEAN_SHUTDOWN)?.unwrap_or_default();
+    let value: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+    Ok(value["brokerEpoch"].as_i64().map_or(BrokerEpoch::NONE, BrokerEpoch))
+}
+
+/// Leaves the mark of a clean shutdown; everything must be synced and checkpointed. With the broker's epoch in it the
+/// next life can prove that nothing was lost (KIP-966).
+pub(super) async fn mark_clean(disk: &dyn Disk, epoch: BrokerEpoch) -> io::Result<()> {
     let file = disk.open(CLEAN_SHUTDOWN, OpenMode::Truncate)?;
-    file.write_at(0, b"{\"version\":0}")?;
+    file.write_at(0, format!("{{\"version\":0,\"brokerEpoch\":{epoch}}}").as_bytes())?;
     file.sync().await?;
     disk.sync_dir("").await
 }
@@ -84,17 +99,23 @@ pub(super) async fn open_metadata_log(
     dir: &DataDir,
 ) -> Result<Partition, LogError> {
     let id = TopicPartition::new(METADATA_TOPIC, 0);
-    // Nothing of it may go: there are no snapshots of metadata to start from instead.
+    // Nothing of it may go: this node writes no snapshots of metadata to start from instead. Its sizes are not those
+    // of topics, and when it is synced is the quorum's matter.
     let topic = Arc::new(TopicConfig {
         cleanup_policy: CleanupPolicy::Delete,
         retention: None,
         retention_bytes: None,
+        segment_bytes: METADATA_SEGMENT_BYTES,
+        max_message_bytes: METADATA_SEGMENT_BYTES,
+        flush_messages: None,
+        flush_interval: None,
+        log_append_time: false,
         ..config.config.topic_defaults.clone()
     });
     let options = dir.options(env, config, &id);
-    let (mut log, _) = Log::open(Arc::clone(&env.disk), &id.to_string(), topic, &options).await?;
-    log.set_high_watermark(log.end_offset());
-    // The controller never changes, so its epoch does not either.
+    // What of it is committed the quorum will say.
+    let (log, _) = Log::open(Arc::clone(&env.disk), &id.to_string(), topic, &options).await?;
+    // Each batch goes under the epoch of the quorum's leader, which the caller gives.
     Ok(Partition::new(id, METADATA_TOPIC_ID, LeaderEpoch(0), log))
 }
 
@@ -104,8 +125,15 @@ pub(super) async fn open_partitions(broker: &Arc<Broker>) -> Result<(), LogError
     for topic in image.topics() {
         for (index, partition) in &topic.partitions {
             let id = TopicPartition { topic: topic.name.clone(), partition: *index };
-            if partition.leader == broker.id() && broker.partitions.get(&id).is_none() {
-                open_partition(broker, id, topic, partition).await?;
+            if partition.leader != broker.id() {
+                continue;
+            }
+            match broker.partitions.get(&id) {
+                None => open_partition(broker, id, topic, partition).await?,
+                Some(held) if held.leader_epoch() < partition.leader_epoch => {
+                    held.begin_epoch(partition.leader_epoch);
+                }
+                Some(_) => {}
             }
         }
     }

@@ -10,15 +10,16 @@ use tokio::sync::Notify;
 use super::{
     admission::Admission,
     cleaner::Cleaner,
-    controller::Controller,
     controller_link::ControllerLink,
     fetch_sessions::FetchSessions,
     groups::Groups,
+    lifecycle::Lifecycle,
     metadata::MetadataStore,
     node::NodeConfig,
     observer::{Event, Observer},
     partitions::Partitions,
     producer_ids::ProducerIds,
+    quorum::Quorum,
     startup::DataDir,
     storage::Storage,
     ticker::Ticker,
@@ -37,8 +38,8 @@ pub(super) struct Broker {
     pub groups: Groups,
     pub fetch_sessions: FetchSessions,
     pub producer_ids: ProducerIds,
-    /// On the broker that is the controller.
-    pub controller: Option<Controller>,
+    pub quorum: Quorum,
+    pub lifecycle: Lifecycle,
     pub link: ControllerLink,
     pub ticker: Ticker,
     pub storage: Storage,
@@ -90,6 +91,11 @@ impl Broker {
 
     /// Takes the broker down: as Kafka's, it stops when its only log directory fails.
     pub fn fail(&self, error: &LogError) {
+        self.fail_with(error);
+    }
+
+    /// The same for what a broker cannot go on with otherwise.
+    pub fn fail_with(&self, error: &dyn std::fmt::Display) {
         let mut failure = self.ending.failure.lock().expect("no panic while it is locked");
         if failure.is_none() {
             tracing::error!(broker = self.id().0, %error, "storage failed, stopping");

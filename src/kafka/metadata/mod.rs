@@ -2,13 +2,11 @@
 
 mod delta;
 mod image;
-mod placement;
 mod record;
 mod registration;
 
 pub use delta::PartitionDelta;
 pub use image::{Image, TopicImage};
-pub use placement::place;
 pub use record::{ConfigResource, MetadataRecord, RecordError};
 pub use registration::{
     BrokerEndpoint, BrokerFeature, BrokerRegistration, LeaderRecoveryState, PartitionChange,

@@ -105,6 +105,7 @@ pub fn add_brokers(
             cluster_id: CLUSTER_ID.into(),
             listen: advertised.clone(),
             brokers: brokers.clone(),
+            voters: NodeConfig::first_voters(&brokers),
             topics: placement.topics.clone(),
             config: config.clone(),
         };

@@ -1,17 +1,14 @@
 //! What has settings, as the requests about settings name it.
 
-use std::sync::Arc;
-
 use kafka_protocol::protocol::StrBytes;
 
 use crate::kafka::{
-    broker::{
-        controller::{Commitment, Refusal},
-        state::Broker,
-    },
-    controller::ConfigChange,
+    controller::{ConfigChange, Refusal},
     protocol::ResponseError,
 };
+
+/// `ConfigResource.Type.BROKER`
+const BROKER: i8 = 4;
 
 /// By the numbers of `ConfigResource.Type`.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -26,7 +23,7 @@ impl Resource {
     pub fn new(kind: i8, name: &StrBytes) -> Self {
         match kind {
             2 => Resource::Topic(name.clone()),
-            4 => Resource::Broker(name.clone()),
+            BROKER => Resource::Broker(name.clone()),
             kind => Resource::Other(kind, name.clone()),
         }
     }
@@ -37,32 +34,30 @@ pub(super) fn unsupported(kind: i8) -> Refusal {
     (ResponseError::InvalidRequest, format!("Unsupported resource type: {kind}"))
 }
 
-/// Whether the request names the resource more than once.
-pub(super) fn is_repeated(resource: &Resource, all: &[Resource]) -> bool {
-    all.iter().filter(|other| *other == resource).count() > 1
-}
-
-pub(super) fn repeated() -> Refusal {
-    (ResponseError::InvalidRequest, "Each resource must appear at most once.".into())
-}
-
-/// Changes the settings of a resource, on the controller.
-pub(super) async fn alter(
-    broker: &Arc<Broker>,
-    resource: &Resource,
-    change: &ConfigChange,
-    commitment: Commitment,
-) -> Result<(), Refusal> {
-    match resource {
-        Resource::Topic(name) => broker.alter_topic_config(name, change, commitment).await,
-        Resource::Broker(_) => {
+/// Why settings of a broker are not the controller's to change; `None` for other resources.
+///
+/// Departure: no setting of a broker can change while it runs; Kafka has some that can.
+pub(super) fn is_fixed(
+    kind: i8,
+    change: impl FnOnce() -> Result<ConfigChange, Refusal>,
+) -> Option<Refusal> {
+    if kind != BROKER {
+        return None;
+    }
+    match change() {
+        Ok(change) if change.names().is_empty() => None,
+        Ok(change) => {
             let names = change.names();
-            if names.is_empty() {
-                return Ok(());
-            }
             let message = format!("Cannot update these configs dynamically: {names:?}");
-            Err((ResponseError::InvalidRequest, message))
+            Some((ResponseError::InvalidRequest, message))
         }
-        Resource::Other(kind, _) => Err(unsupported(*kind)),
+        Err(refusal) => Some(refusal),
+    }
+}
+
+/// Puts the answers about some resources where they belong among the others', in order.
+pub(super) fn put_back<T>(answers: &mut Vec<T>, fixed: Vec<(usize, T)>) {
+    for (index, answer) in fixed {
+        answers.insert(index.min(answers.len()), answer);
     }
 }

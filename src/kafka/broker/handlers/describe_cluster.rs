@@ -1,7 +1,7 @@
 //! DescribeCluster, 0 to 2: the brokers, and which of them is the controller.
 //!
 //! Departure: the controller told is the controller, where a KRaft broker tells any broker, as each of them
-//! passes on what is the controller's to decide. No broker is ever fenced.
+//! passes on what is the controller's to decide.
 
 use std::sync::Arc;
 
@@ -15,11 +15,11 @@ use kafka_protocol::{
 
 use crate::kafka::{
     broker::{
-        BrokerEndpoint,
         dispatch::{Answer, Call},
         operations,
         state::Broker,
     },
+    metadata::BrokerRegistration,
     protocol::ResponseError,
 };
 
@@ -51,22 +51,27 @@ pub(in crate::kafka::broker) fn handle(broker: &Arc<Broker>, call: &Call<'_>) ->
                 .with_controller_id(WireBrokerId(-1)),
         );
     }
+    let image = broker.metadata.image();
+    let brokers = image.brokers().filter(|it| request.include_fenced_brokers || !it.fenced);
     let asked = request.include_cluster_authorized_operations;
     let allowed = if asked { operations::ON_CLUSTER } else { operations::NOT_ASKED };
     call.answer(
         &DescribeClusterResponse::default()
             .with_endpoint_type(BROKERS)
             .with_cluster_id(StrBytes::from_string(broker.config.cluster_id.clone()))
-            .with_controller_id(WireBrokerId(broker.config.controller().id.0))
-            .with_brokers(broker.config.brokers.iter().map(describe).collect())
+            .with_controller_id(WireBrokerId(broker.quorum.leader().map_or(-1, |leader| leader.0)))
+            .with_brokers(brokers.map(|it| describe(it)).collect())
             .with_cluster_authorized_operations(allowed),
     )
 }
 
-fn describe(broker: &BrokerEndpoint) -> DescribeClusterBroker {
+fn describe(broker: &BrokerRegistration) -> DescribeClusterBroker {
+    // Brokers have one listener.
+    let (host, port) = broker.endpoints.first().map_or(("", 0), |it| (it.host.as_str(), it.port));
     DescribeClusterBroker::default()
         .with_broker_id(WireBrokerId(broker.id.0))
-        .with_host(StrBytes::from_string(broker.advertised.host.clone()))
-        .with_port(i32::from(broker.advertised.port))
+        .with_host(StrBytes::from_string(host.to_owned()))
+        .with_port(i32::from(port))
         .with_rack(broker.rack.clone().map(StrBytes::from_string))
+        .with_is_fenced(broker.fenced)
 }

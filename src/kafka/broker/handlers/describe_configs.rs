@@ -16,10 +16,10 @@ use kafka_protocol::{
 use super::config_resources::{Resource, unsupported};
 use crate::kafka::{
     broker::{
-        controller::{Refusal, check_name},
         dispatch::{Answer, Call},
         state::Broker,
     },
+    controller::{Refusal, check_topic_name},
     config::{ConfigSource, DescribedSetting, Kind, Settings, describe_broker, describe_topic},
     protocol::ResponseError,
 };
@@ -53,7 +53,7 @@ fn settings(
     let given = &broker.config.config.settings;
     match Resource::new(asked.resource_type, &asked.resource_name) {
         Resource::Topic(name) => {
-            check_name(&name)?;
+            check_topic_name(&name)?;
             let image = broker.metadata.image();
             let topic = image.topic(&name).ok_or_else(|| {
                 let message = format!("The topic '{name}' does not exist.");

@@ -13,10 +13,10 @@ use kafka_protocol::{
 use super::produce::held;
 use crate::kafka::{
     broker::{
-        controller::{Refusal, check_name},
         dispatch::{Answer, Call},
         state::Broker,
     },
+    controller::{Refusal, check_topic_name},
     log::ActiveProducer,
 };
 
@@ -42,7 +42,7 @@ pub(in crate::kafka::broker) fn handle(broker: &Arc<Broker>, call: &Call<'_>) ->
 }
 
 fn producers(broker: &Broker, topic: &str, index: i32) -> Result<Vec<ProducerState>, Refusal> {
-    check_name(topic)?;
+    check_topic_name(topic)?;
     let partition =
         held(broker, topic, index).map_err(|code| (code, format!("{topic}-{index}: {code}")))?;
     let log = partition.log();

@@ -19,12 +19,12 @@ use kafka_protocol::{
 
 use crate::kafka::{
     broker::{
-        controller::check_name,
         dispatch::{Answer, Call},
         operations,
         state::Broker,
     },
     coordinator::OFFSETS_TOPIC,
+    controller::check_topic_name,
     metadata::{Image, PartitionImage, TopicImage},
     protocol::ResponseError,
     types::BrokerId,
@@ -102,7 +102,7 @@ fn page(image: &Image, wanted: &Wanted, limit: usize) -> DescribeTopicPartitions
             }
             None if wanted.all => {}
             None => {
-                let legal = check_name(name).is_ok();
+                let legal = check_topic_name(name).is_ok();
                 let code = if legal {
                     ResponseError::UnknownTopicOrPartition
                 } else {

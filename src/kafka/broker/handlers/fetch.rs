@@ -1,4 +1,4 @@
-//! Fetch, 4 to 17: batches as they lie in the log, now or when there are enough of them. They are read when the
+//! Fetch, 4 to 18: batches as they lie in the log, now or when there are enough of them. They are read when the
 //! answer is sent, and not before, as Kafka sends parts of its files.
 //!
 //! A request that finds fewer than `min_bytes` waits on its partitions until an append wakes it or
@@ -23,7 +23,7 @@ use uuid::Uuid;
 use super::codes;
 use crate::kafka::{
     broker::{
-        dispatch::{Answer, Call},
+        dispatch::{Answer, Call, Close, open_to_clients},
         fetch_sessions::{Answers, Ask, Asks, Demand, Found, PartitionKey, TopicKey},
         partitions::Partition,
         purgatory::Waiter,
@@ -31,16 +31,20 @@ use crate::kafka::{
         ticker::Due,
     },
     log::{MinOneMessage, Slice},
-    metadata::Image,
+    metadata::{Image, METADATA_TOPIC, METADATA_TOPIC_ID},
     protocol::ResponseError,
+    raft::{self, wire::to_fetch_response},
     types::{Offset, TopicName},
 };
 
-pub(in crate::kafka::broker) const VERSIONS: VersionRange = VersionRange { min: 4, max: 17 };
+pub(in crate::kafka::broker) const VERSIONS: VersionRange = VersionRange { min: 4, max: 18 };
 /// From here on topics are named by id.
 const TOPIC_IDS_SINCE: i16 = 13;
 /// From here on a follower says who it is in a structure of its own.
 const REPLICA_STATE_SINCE: i16 = 15;
+
+/// From here on a replica says which high watermark it knows (KIP-1166).
+const HIGH_WATERMARK_SINCE: i16 = 18;
 
 /// One asked-for partition, looked up once for all rounds of the request.
 struct Wanted {
@@ -73,6 +77,10 @@ struct Round {
 
 pub(in crate::kafka::broker) async fn handle(broker: &Arc<Broker>, call: &Call<'_>) -> Answer {
     let request: FetchRequest = call.request()?;
+    if is_about_metadata(&request) {
+        return fetch_metadata(broker, call, request).await;
+    }
+    open_to_clients(broker).await?;
     let demand = demand(&request, call.version());
     let turn = match broker.fetch_sessions.begin(broker.env.clock.now(), demand) {
         Ok(turn) => turn,
@@ -87,6 +95,32 @@ pub(in crate::kafka::broker) async fn handle(broker: &Arc<Broker>, call: &Call<'
     let head = broker.fetch_sessions.finish(broker.env.clock.now(), &turn, &mut answers);
     let (topics, records) = by_topic(answers);
     call.answer_with_records(head.with_responses(topics), records)
+}
+
+/// The metadata's one partition is the quorum's (`ControllerApis.handleFetch`).
+fn is_about_metadata(request: &FetchRequest) -> bool {
+    let [topic] = &request.topics[..] else { return false };
+    topic.topic_id == METADATA_TOPIC_ID || topic.topic.as_str() == METADATA_TOPIC
+}
+
+async fn fetch_metadata(
+    broker: &Arc<Broker>,
+    call: &Call<'_>,
+    mut request: FetchRequest,
+) -> Answer {
+    if call.version() < HIGH_WATERMARK_SINCE {
+        for partition in request.topics.iter_mut().flat_map(|topic| &mut topic.partitions) {
+            partition.high_watermark = i64::MAX;
+        }
+    }
+    let response = match raft::FetchRequest::try_from(request) {
+        Ok(request) => {
+            let answer = broker.quorum.ask(raft::Request::Fetch(request)).await;
+            answer.ok_or(Close::Stopping)?
+        }
+        Err(unfit) => raft::Response::Refused(unfit.code()),
+    };
+    call.answer(&to_fetch_response(&response))
 }
 
 fn limits(broker: &Broker, request: &FetchRequest) -> Limits {
@@ -191,7 +225,7 @@ pub(super) fn check_epoch(
     partition: Arc<Partition>,
     claimed: i32,
 ) -> Result<Arc<Partition>, ResponseError> {
-    let ours = partition.leader_epoch.0;
+    let ours = partition.leader_epoch().0;
     match claimed {
         -1 => Ok(partition),
         claimed if claimed < ours => Err(ResponseError::FencedLeaderEpoch),

@@ -3,49 +3,47 @@
 use std::sync::Arc;
 
 use kafka_protocol::{
-    messages::{
-        IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
-        incremental_alter_configs_request::AlterConfigsResource,
-        incremental_alter_configs_response::AlterConfigsResourceResponse,
-    },
+    messages::{IncrementalAlterConfigsRequest, incremental_alter_configs_response::AlterConfigsResourceResponse},
     protocol::{StrBytes, VersionRange},
 };
 
-use super::config_resources::{Resource, alter, is_repeated, repeated};
+use super::config_resources::{is_fixed, put_back};
 use crate::kafka::{
     broker::{
-        controller::Commitment,
         dispatch::{Answer, Call},
         state::Broker,
     },
-    controller::adjustments,
+    controller::{ControllerResponse, adjustments},
 };
 
 pub(in crate::kafka::broker) const VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
 
 pub(in crate::kafka::broker) async fn handle(broker: &Arc<Broker>, call: &Call<'_>) -> Answer {
-    let request: IncrementalAlterConfigsRequest = call.request()?;
-    let commitment =
-        if request.validate_only { Commitment::ValidateOnly } else { Commitment::Commit };
-    let named =
-        |asked: &AlterConfigsResource| Resource::new(asked.resource_type, &asked.resource_name);
-    let resources: Vec<_> = request.resources.iter().map(named).collect();
-    let mut response = IncrementalAlterConfigsResponse::default();
-    for (asked, resource) in request.resources.iter().zip(&resources) {
-        let altered = match adjustments(asked) {
-            _ if is_repeated(resource, &resources) => Err(repeated()),
-            Err(refusal) => Err(refusal),
-            Ok(change) => alter(broker, resource, &change, commitment).await,
-        };
-        let answered = AlterConfigsResourceResponse::default()
-            .with_resource_type(asked.resource_type)
-            .with_resource_name(asked.resource_name.clone());
-        response.responses.push(match altered {
-            Ok(()) => answered.with_error_message(None),
-            Err((code, message)) => answered
-                .with_error_code(code.code())
-                .with_error_message(Some(StrBytes::from_string(message))),
-        });
+    let mut request: IncrementalAlterConfigsRequest = call.request_to_keep()?;
+    let mut fixed = Vec::new();
+    let mut left = Vec::new();
+    for (index, asked) in request.resources.drain(..).enumerate() {
+        match is_fixed(asked.resource_type, || adjustments(&asked)) {
+            Some((code, message)) => {
+                let answer = AlterConfigsResourceResponse::default()
+                    .with_resource_type(asked.resource_type)
+                    .with_resource_name(asked.resource_name)
+                    .with_error_code(code.code())
+                    .with_error_message(Some(StrBytes::from_string(message)));
+                fixed.push((index, answer));
+            }
+            None => left.push(asked),
+        }
     }
-    call.answer(&response)
+    request.resources = left;
+    let decided = broker.quorum.decide(move |controller, moment, effects| {
+        controller.handle_incremental_alter_configs(moment.now, moment.request(request), effects);
+    });
+    match decided.await? {
+        ControllerResponse::IncrementalAlterConfigs(mut response) => {
+            put_back(&mut response.responses, fixed);
+            call.answer(&response)
+        }
+        other => unreachable!("{other:?} is no answer to IncrementalAlterConfigs"),
+    }
 }

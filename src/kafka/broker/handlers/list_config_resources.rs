@@ -48,7 +48,7 @@ pub(in crate::kafka::broker) fn handle(broker: &Arc<Broker>, call: &Call<'_>) ->
     }
     let image = broker.metadata.image();
     let topics = image.topics().map(|topic| (TOPIC, topic.name.to_string()));
-    let brokers = broker.config.brokers.iter().map(|broker| (BROKER, broker.id.to_string()));
+    let brokers = image.brokers().map(|broker| (BROKER, broker.id.to_string()));
     let listed = topics.chain(brokers).filter(|(kind, _)| wanted.contains(kind));
     response.config_resources = listed.map(|(kind, name)| describe(kind, name)).collect();
     call.answer(&response)

@@ -15,13 +15,14 @@ use kafka_protocol::{
 
 use crate::kafka::{
     broker::{
-        controller::{NewTopic, check_name},
+        controller_link::NewTopic,
         dispatch::{Answer, Call},
         operations,
         state::Broker,
     },
+    controller::check_topic_name,
     coordinator::OFFSETS_TOPIC,
-    metadata::{Image, PartitionImage, TopicImage},
+    metadata::{BrokerRegistration, Image, PartitionImage, TopicImage},
     protocol::ResponseError,
     types::BrokerId,
 };
@@ -59,9 +60,9 @@ pub(in crate::kafka::broker) fn handle(broker: &Arc<Broker>, call: &Call<'_>) ->
     let allowed = if asked { operations::ON_CLUSTER } else { operations::NOT_ASKED };
     let response = MetadataResponse::default()
         .with_cluster_authorized_operations(allowed)
-        .with_brokers(broker.config.brokers.iter().map(endpoint).collect())
+        .with_brokers(image.brokers().filter(|broker| !broker.fenced).map(|it| endpoint(it)).collect())
         .with_cluster_id(Some(StrBytes::from_string(broker.config.cluster_id.clone())))
-        .with_controller_id(wire(broker.config.controller().id))
+        .with_controller_id(wire(broker.quorum.leader().unwrap_or(BrokerId::NONE)))
         .with_topics(topics);
     call.answer(&response)
 }
@@ -83,11 +84,13 @@ fn wire(id: BrokerId) -> WireBrokerId {
     WireBrokerId(id.0)
 }
 
-fn endpoint(broker: &crate::kafka::broker::BrokerEndpoint) -> MetadataResponseBroker {
+fn endpoint(broker: &BrokerRegistration) -> MetadataResponseBroker {
+    // Brokers have one listener.
+    let (host, port) = broker.endpoints.first().map_or(("", 0), |it| (it.host.as_str(), it.port));
     MetadataResponseBroker::default()
         .with_node_id(wire(broker.id))
-        .with_host(StrBytes::from_string(broker.advertised.host.clone()))
-        .with_port(i32::from(broker.advertised.port))
+        .with_host(StrBytes::from_string(host.to_owned()))
+        .with_port(i32::from(port))
         .with_rack(broker.rack.clone().map(StrBytes::from_string))
 }
 
@@ -112,7 +115,7 @@ fn answer(
     if let Some(topic) = image.topic(name) {
         return describe(topic);
     }
-    if check_name(name).is_err() {
+    if check_topic_name(name).is_err() {
         return failure(ResponseError::InvalidTopicException);
     }
     if may_create && broker.config.config.auto_create_topics {

@@ -5,12 +5,15 @@
 use kafka_protocol::{messages::ApiKey, protocol::VersionRange};
 
 use super::{
-    allocate_producer_ids, alter_configs, api_versions, create_partitions, create_topics,
-    delete_groups, delete_records, delete_topics, describe_cluster, describe_configs,
-    describe_groups, describe_log_dirs, describe_producers, describe_topic_partitions, fetch,
+    allocate_producer_ids, alter_configs, alter_partition, alter_partition_reassignments,
+    api_versions, begin_quorum_epoch, broker_heartbeat, broker_registration, create_partitions,
+    create_topics, delete_groups, delete_records, delete_topics, describe_cluster,
+    describe_configs, describe_groups, describe_log_dirs, describe_producers, describe_quorum,
+    describe_topic_partitions, elect_leaders, end_quorum_epoch, envelope, fetch, fetch_snapshot,
     find_coordinator, heartbeat, incremental_alter_configs, init_producer_id, join_group,
-    leave_group, list_config_resources, list_groups, list_offsets, metadata, offset_commit,
-    offset_delete, offset_fetch, offset_for_leader_epoch, produce, sync_group,
+    leave_group, list_config_resources, list_groups, list_offsets, list_partition_reassignments,
+    metadata, offset_commit, offset_delete, offset_fetch, offset_for_leader_epoch, produce,
+    sync_group, unregister_broker, vote,
 };
 
 /// One served API.
@@ -23,16 +26,29 @@ pub(in crate::kafka::broker) struct Api {
     /// though it reads 3 and up, because librdkafka up to 2.10 sends batches uncompressed to a broker
     /// that offers no Produce below 3.
     pub advertised_min: i16,
-    /// Only the controller decides: another broker sends the request on to it.
-    pub for_controller: bool,
+    pub audience: Audience,
+}
+
+/// Whose an API is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::kafka::broker) enum Audience {
+    Clients,
+    /// Clients, but only the controller decides: another broker sends the request on to it.
+    Controller,
+    /// Nodes alone. Clients are not told of it, and it is served before the broker is open to them.
+    Nodes,
 }
 
 const fn api(key: ApiKey, served: VersionRange) -> Api {
-    Api { key, served, advertised_min: served.min, for_controller: false }
+    Api { key, served, advertised_min: served.min, audience: Audience::Clients }
 }
 
 const fn for_controller(api: Api) -> Api {
-    Api { for_controller: true, ..api }
+    Api { audience: Audience::Controller, ..api }
+}
+
+const fn between_nodes(api: Api) -> Api {
+    Api { audience: Audience::Nodes, ..api }
 }
 
 /// By key, ascending.
@@ -61,11 +77,30 @@ pub(in crate::kafka::broker) const SERVED: &[Api] = &[
     api(ApiKey::DescribeLogDirs, describe_log_dirs::VERSIONS),
     for_controller(api(ApiKey::CreatePartitions, create_partitions::VERSIONS)),
     api(ApiKey::DeleteGroups, delete_groups::VERSIONS),
+    for_controller(api(ApiKey::ElectLeaders, elect_leaders::VERSIONS)),
     for_controller(api(ApiKey::IncrementalAlterConfigs, incremental_alter_configs::VERSIONS)),
+    for_controller(api(
+        ApiKey::AlterPartitionReassignments,
+        alter_partition_reassignments::VERSIONS,
+    )),
+    for_controller(api(
+        ApiKey::ListPartitionReassignments,
+        list_partition_reassignments::VERSIONS,
+    )),
     api(ApiKey::OffsetDelete, offset_delete::VERSIONS),
+    between_nodes(api(ApiKey::Vote, vote::VERSIONS)),
+    between_nodes(api(ApiKey::BeginQuorumEpoch, begin_quorum_epoch::VERSIONS)),
+    between_nodes(api(ApiKey::EndQuorumEpoch, end_quorum_epoch::VERSIONS)),
+    for_controller(api(ApiKey::DescribeQuorum, describe_quorum::VERSIONS)),
+    between_nodes(api(ApiKey::AlterPartition, alter_partition::VERSIONS)),
+    between_nodes(api(ApiKey::Envelope, envelope::VERSIONS)),
+    between_nodes(api(ApiKey::FetchSnapshot, fetch_snapshot::VERSIONS)),
     api(ApiKey::DescribeCluster, describe_cluster::VERSIONS),
     api(ApiKey::DescribeProducers, describe_producers::VERSIONS),
-    api(ApiKey::AllocateProducerIds, allocate_producer_ids::VERSIONS),
+    between_nodes(api(ApiKey::BrokerRegistration, broker_registration::VERSIONS)),
+    between_nodes(api(ApiKey::BrokerHeartbeat, broker_heartbeat::VERSIONS)),
+    for_controller(api(ApiKey::UnregisterBroker, unregister_broker::VERSIONS)),
+    between_nodes(api(ApiKey::AllocateProducerIds, allocate_producer_ids::VERSIONS)),
     api(ApiKey::ListConfigResources, list_config_resources::VERSIONS),
     api(ApiKey::DescribeTopicPartitions, describe_topic_partitions::VERSIONS),
 ];
@@ -82,7 +117,7 @@ impl Api {
 
     /// Whether clients are told of it; the rest is between brokers.
     pub fn is_public(&self) -> bool {
-        self.key != ApiKey::AllocateProducerIds
+        self.audience != Audience::Nodes
     }
 }
 

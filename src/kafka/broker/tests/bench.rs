@@ -39,6 +39,7 @@ fn node() -> NodeConfig {
         cluster_id: "test".into(),
         listen: advertised.clone(),
         brokers: vec![BrokerEndpoint { id: BrokerId(1), advertised, rack: None }],
+        voters: [BrokerId(1)].into(),
         topics: vec![InitialTopic {
             name: TopicName::from("t"),
             partitions: vec![vec![BrokerId(1)], vec![BrokerId(1)]],

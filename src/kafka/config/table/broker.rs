@@ -27,7 +27,7 @@ const BEFORE_LOG: &[Row] = &[
         "true",
         "Whether asking for a topic's metadata creates it.",
     ),
-    other(
+    modelled(
         SIDE,
         "auto.leader.rebalance.enable",
         Kind::Boolean,
@@ -35,7 +35,7 @@ const BEFORE_LOG: &[Row] = &[
         "Whether leadership returns to preferred replicas.",
     ),
     other(SIDE, "background.threads", COUNT, "10", "Threads for chores."),
-    other(
+    modelled(
         SIDE,
         "broker.heartbeat.interval.ms",
         Kind::Int { min: 0, max: INT_MAX },
@@ -44,7 +44,7 @@ const BEFORE_LOG: &[Row] = &[
     ),
     other(SIDE, "broker.id", Kind::Int { min: -1, max: INT_MAX }, "-1", "The broker's number."),
     other(SIDE, "broker.rack", Kind::Text, "", "Where the broker stands."),
-    other(
+    modelled(
         SIDE,
         "broker.session.timeout.ms",
         Kind::Int { min: 0, max: INT_MAX },
@@ -65,7 +65,7 @@ const BEFORE_LOG: &[Row] = &[
         "600000",
         "When the broker closes a connection nobody uses.",
     ),
-    other(
+    modelled(
         SIDE,
         "controlled.shutdown.enable",
         Kind::Boolean,
@@ -74,19 +74,40 @@ const BEFORE_LOG: &[Row] = &[
     ),
     other(SIDE, "controller.listener.names", Kind::Text, "", "Listeners of the controllers."),
     other(SIDE, "controller.quorum.bootstrap.servers", Kind::Text, "", "Controllers to ask first."),
-    other(
+    modelled(
+        SIDE,
+        "controller.quorum.election.backoff.max.ms",
+        COUNT,
+        "1000",
+        "The longest pause after an election that nobody won.",
+    ),
+    modelled(
         SIDE,
         "controller.quorum.election.timeout.ms",
         COUNT,
         "1000",
         "When a voter stands for election.",
     ),
-    other(
+    modelled(
         SIDE,
         "controller.quorum.fetch.timeout.ms",
         COUNT,
         "2000",
         "When a silent leader is given up.",
+    ),
+    modelled(
+        SIDE,
+        "controller.quorum.request.timeout.ms",
+        COUNT,
+        "2000",
+        "How long a voter waits for another one's answer.",
+    ),
+    modelled(
+        SIDE,
+        "controller.quorum.retry.backoff.ms",
+        COUNT,
+        "20",
+        "Pause after a voter that could not be reached.",
     ),
     other(SIDE, "controller.quorum.voters", Kind::Text, "", "The controllers and their addresses."),
     modelled(
@@ -174,7 +195,7 @@ const BEFORE_LOG: &[Row] = &[
         "",
         "The listener brokers use among themselves.",
     ),
-    other(
+    modelled(
         SIDE,
         "leader.imbalance.check.interval.seconds",
         LONG,

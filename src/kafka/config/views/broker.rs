@@ -63,6 +63,12 @@ pub struct BrokerConfig {
     pub flush_start_offset_checkpoint_interval: Duration,
     /// How long a fetch between brokers waits at the other side.
     pub replica_fetch_wait: Duration,
+    /// How often the broker tells the controller that it lives.
+    pub broker_heartbeat_interval: Duration,
+    /// When the controller takes a silent broker for dead.
+    pub broker_session_timeout: Duration,
+    /// Whether a broker that stops gives its leaderships away first.
+    pub controlled_shutdown: bool,
     /// How long to wait for another broker's answer.
     pub request_timeout: Duration,
 }
@@ -132,6 +138,9 @@ impl BrokerConfig {
             flush_start_offset_checkpoint_interval: settings
                 .millis("log.flush.start.offset.checkpoint.interval.ms"),
             replica_fetch_wait: settings.millis("replica.fetch.wait.max.ms"),
+            broker_heartbeat_interval: settings.millis("broker.heartbeat.interval.ms"),
+            broker_session_timeout: settings.millis("broker.session.timeout.ms"),
+            controlled_shutdown: settings.boolean("controlled.shutdown.enable"),
             request_timeout: settings.millis("request.timeout.ms"),
         })
     }

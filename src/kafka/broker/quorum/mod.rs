@@ -1,0 +1,172 @@
+//! This node's part in the metadata quorum: the shell around the sans-io core of `kafka/raft`.
+//!
+//! One task (`task`) gives inputs to the core and does what it says, in order; one task for each other voter (`peers`)
+//! carries requests there. Handlers put what they have received into the task's queue and wait for their answer, which
+//! comes by a token. The active controller (`active_controller`) lives in the same task, since its records go to the
+//! log at exactly the offsets it has decided for.
+//!
+//! Departure: Kafka gives the quorum and the controller a thread each; here neither ever waits but for `quorum-state`.
+
+mod disk;
+mod peers;
+mod snapshots;
+mod task;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use tokio::sync::{mpsc, oneshot, watch};
+use uuid::Uuid;
+
+pub(super) use task::{prepare, spawn};
+
+use super::{active_controller::Moment, node::NodeConfig, state::Broker};
+use crate::{
+    env::Instant,
+    kafka::{
+        controller::{Controller, ControllerResponse, Effect as ControllerEffect},
+        raft::{
+            Correlation, QuorumConfig, ReplicaKey, ReplicaProgress, Request, Response, RoleName,
+        },
+        types::{BrokerId, LeaderEpoch, Offset},
+    },
+};
+
+/// How long the others may take to hear of it (`KafkaRaftManager.shutdown`).
+const STEPPING_DOWN: Duration = Duration::from_secs(5);
+
+/// Who leads the quorum, as far as this node knows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Leadership {
+    pub epoch: LeaderEpoch,
+    pub leader: Option<BrokerId>,
+}
+
+/// What DescribeQuorum tells.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Description {
+    pub role: RoleName,
+    pub leadership: Leadership,
+    pub high_watermark: Option<Offset>,
+    pub now: Instant,
+    pub voters: Vec<ReplicaProgress>,
+    pub observers: Vec<ReplicaProgress>,
+}
+
+/// This node is not the active controller, or ceased to be it before the answer was certain.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct NotController;
+
+type Decide = Box<dyn FnOnce(&mut Controller, Moment, &mut Vec<ControllerEffect>) + Send>;
+
+/// What the task is given, one after the other.
+enum Input {
+    Request(Request, oneshot::Sender<Response>),
+    /// What came of a request to a voter; `None` if no answer will come.
+    Answered(BrokerId, Correlation, Option<Response>),
+    Decide(Decide, oneshot::Sender<ControllerResponse>),
+    Describe(oneshot::Sender<Description>),
+    /// Leadership is given up; the sender is dropped once that is told.
+    Resign(oneshot::Sender<()>),
+}
+
+/// The others' end of the task.
+pub(super) struct Quorum {
+    inputs: mpsc::UnboundedSender<Input>,
+    leadership: watch::Sender<Leadership>,
+    ended: watch::Sender<bool>,
+}
+
+/// The task's end.
+pub(super) struct Inputs(mpsc::UnboundedReceiver<Input>);
+
+impl Quorum {
+    pub fn new() -> (Self, Inputs) {
+        let (inputs, receiver) = mpsc::unbounded_channel();
+        let (leadership, ended) = (watch::Sender::default(), watch::Sender::new(false));
+        (Quorum { inputs, leadership, ended }, Inputs(receiver))
+    }
+
+    fn put(&self, input: Input) {
+        // The receiver ends with the broker; whoever waits for an answer finds its sender gone.
+        let _ = self.inputs.send(input);
+    }
+
+    /// A message of another node, to be answered; `None` if the broker stops.
+    pub async fn ask(&self, request: Request) -> Option<Response> {
+        let (sender, answer) = oneshot::channel();
+        self.put(Input::Request(request, sender));
+        answer.await.ok()
+    }
+
+    fn answered(&self, from: BrokerId, correlation: Correlation, answer: Option<Response>) {
+        self.put(Input::Answered(from, correlation, answer));
+    }
+
+    /// Puts a request to the active controller, and waits until its answer is certain.
+    pub async fn decide(
+        &self,
+        decide: impl FnOnce(&mut Controller, Moment, &mut Vec<ControllerEffect>) + Send + 'static,
+    ) -> Result<ControllerResponse, NotController> {
+        let (sender, answer) = oneshot::channel();
+        self.put(Input::Decide(Box::new(decide), sender));
+        answer.await.map_err(|_| NotController)
+    }
+
+    pub async fn describe(&self) -> Option<Description> {
+        let (sender, answer) = oneshot::channel();
+        self.put(Input::Describe(sender));
+        answer.await.ok()
+    }
+
+    /// Gives leadership up, if this node has it. Completes once the voters know, or will not hear of it.
+    pub async fn resign(&self) {
+        let (sender, told) = oneshot::channel();
+        self.put(Input::Resign(sender));
+        let _ = told.await;
+    }
+
+    pub fn leader(&self) -> Option<BrokerId> {
+        self.leadership.borrow().leader
+    }
+
+    /// Completes when the task has ended and touches the log no more.
+    pub async fn wait_for_end(&self) {
+        let mut ended = self.ended.subscribe();
+        // The sender lives as long as this.
+        drop(ended.wait_for(|ended| *ended).await);
+    }
+}
+
+/// Before the node stops: whoever follows it is told to look for another leader.
+pub(super) async fn step_down(broker: &Broker) {
+    if broker.config.voters.len() < 2 {
+        return;
+    }
+    let clock = &broker.env.clock;
+    tokio::select! {
+        biased;
+        () = broker.quorum.resign() => {}
+        () = broker.ending.wait() => {}
+        () = clock.sleep_until(clock.now() + STEPPING_DOWN) => {}
+    }
+}
+
+/// The core's settings: `controller.quorum.*`.
+fn config_of(node: &NodeConfig, directory: Uuid) -> QuorumConfig {
+    let settings = &node.config.settings;
+    let key = |&id: &BrokerId| ReplicaKey::new(id, Uuid::nil());
+    let voters: Vec<_> = node.voters.iter().map(key).collect();
+    let local = ReplicaKey::new(node.broker_id, directory);
+    let millis = |name: &str| settings.millis(name);
+    QuorumConfig {
+        election_timeout: millis("controller.quorum.election.timeout.ms"),
+        election_backoff_max: millis("controller.quorum.election.backoff.max.ms"),
+        fetch_timeout: millis("controller.quorum.fetch.timeout.ms"),
+        request_timeout: millis("controller.quorum.request.timeout.ms"),
+        retry_backoff: millis("controller.quorum.retry.backoff.ms"),
+        ..QuorumConfig::new(local, node.cluster_id.clone(), &voters)
+    }
+}
+
+/// Where to send requests to each other voter.
+type PeerQueues = BTreeMap<BrokerId, mpsc::UnboundedSender<(Correlation, Request)>>;
