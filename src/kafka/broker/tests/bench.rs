@@ -3,7 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use kafka_protocol::protocol::Request;
+use kafka_protocol::{
+    messages::{
+        ApiKey, MetadataRequest, MetadataResponse, metadata_response::MetadataResponseBroker,
+    },
+    protocol::Request,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 pub(super) use crate::kafka::broker::NodeConfig;
@@ -31,7 +36,13 @@ impl Observer for Deaf {
 }
 
 fn node() -> NodeConfig {
-    let pairs = [("offsets.topic.replication.factor", "1"), ("offsets.topic.num.partitions", "2")];
+    let pairs = [
+        ("offsets.topic.replication.factor", "1"),
+        ("offsets.topic.num.partitions", "2"),
+        // A broker that was killed is taken back soon.
+        ("broker.session.timeout.ms", "500"),
+        ("broker.heartbeat.interval.ms", "100"),
+    ];
     let settings = Settings::from_pairs(Side::Broker, pairs).unwrap();
     let advertised = Address::new("b1", PORT);
     NodeConfig {
@@ -128,8 +139,21 @@ pub(super) async fn pause(env: &Env, time: Duration) {
     env.clock.sleep_until(env.clock.now() + time).await;
 }
 
+/// Changes of the metadata: answered when they are committed, which is before all brokers go by them.
+const CHANGES: [ApiKey; 6] = [
+    ApiKey::CreateTopics,
+    ApiKey::DeleteTopics,
+    ApiKey::CreatePartitions,
+    ApiKey::AlterConfigs,
+    ApiKey::IncrementalAlterConfigs,
+    ApiKey::AlterPartitionReassignments,
+];
+/// Time for brokers to follow the metadata.
+const FOLLOWING: Duration = Duration::from_millis(100);
+
 /// One connection.
 pub(super) struct Wire {
+    env: Env,
     stream: Stream,
     reader: FrameReader,
     correlation: i32,
@@ -140,11 +164,31 @@ impl Wire {
         Self::open_to(env, "b1").await
     }
 
+    /// Waits until the broker is one of the cluster's, and has what it leads.
     pub(super) async fn open_to(env: &Env, machine: &str) -> Self {
+        loop {
+            let mut first = Self::connect_to(env, machine).await;
+            let correlation = first.send(1, &MetadataRequest::default().with_topics(None)).await;
+            // A broker that dies closes the connection.
+            if let Some(frame) = first.frame().await {
+                let told: MetadataResponse = decode_response(frame, correlation, 1).unwrap();
+                let is_there = |broker: &MetadataResponseBroker| broker.host.as_str() == machine;
+                if told.brokers.iter().any(is_there) {
+                    break;
+                }
+            }
+            pause(env, Duration::from_millis(10)).await;
+        }
+        pause(env, FOLLOWING).await;
+        Self::connect_to(env, machine).await
+    }
+
+    pub(super) async fn connect_to(env: &Env, machine: &str) -> Self {
         loop {
             // Until the broker listens.
             if let Ok(stream) = env.network.connect(Address::new(machine, PORT)).await {
-                return Wire { stream, reader: FrameReader::new(1 << 24), correlation: 0 };
+                let (env, reader) = (env.clone(), FrameReader::new(1 << 24));
+                return Wire { env, stream, reader, correlation: 0 };
             }
             pause(env, Duration::from_millis(10)).await;
         }
@@ -180,7 +224,11 @@ impl Wire {
 
     pub(super) async fn ask<R: Request>(&mut self, version: i16, request: &R) -> R::Response {
         let correlation = self.send(version, request).await;
-        self.receive::<R>(correlation, version).await
+        let answer = self.receive::<R>(correlation, version).await;
+        if CHANGES.iter().any(|key| *key as i16 == R::KEY) {
+            pause(&self.env, FOLLOWING).await;
+        }
+        answer
     }
 
     /// Whether the broker has closed the connection; waits for it to do something.
