@@ -23,10 +23,9 @@ use kafka_protocol::{
     },
     protocol::StrBytes,
 };
-use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::{active_controller, controller_channel::ControllerChannel, node::draw_id, state::Broker};
+use super::{active_controller, controller_channel::ControllerChannel, node::draw_id, signal::Signal, state::Broker};
 use crate::{
     env::{Env, Instant},
     kafka::{protocol::ResponseError, types::BrokerEpoch},
@@ -61,10 +60,11 @@ pub(super) struct Lifecycle {
     directory: Uuid,
     /// The epoch of this registration; -1 until there is one.
     epoch: AtomicI64,
-    caught_up: watch::Sender<bool>,
-    running: watch::Sender<bool>,
-    wants_to_stop: watch::Sender<bool>,
-    may_stop: watch::Sender<bool>,
+    /// The controller says that the broker knows its own registration.
+    pub caught_up: Signal<bool>,
+    running: Signal<bool>,
+    wants_to_stop: Signal<bool>,
+    may_stop: Signal<bool>,
 }
 
 impl Lifecycle {
@@ -73,10 +73,10 @@ impl Lifecycle {
             incarnation: draw_id(&mut env.rng.stream("incarnation")),
             directory,
             epoch: AtomicI64::new(BrokerEpoch::NONE.0),
-            caught_up: watch::Sender::new(false),
-            running: watch::Sender::new(false),
-            wants_to_stop: watch::Sender::new(false),
-            may_stop: watch::Sender::new(false),
+            caught_up: Signal::new(false),
+            running: Signal::new(false),
+            wants_to_stop: Signal::new(false),
+            may_stop: Signal::new(false),
         }
     }
 
@@ -84,23 +84,16 @@ impl Lifecycle {
         BrokerEpoch(self.epoch.load(Ordering::Relaxed))
     }
 
-    /// Turns true once the controller says that the broker knows its own registration.
-    pub fn catching_up(&self) -> watch::Receiver<bool> {
-        self.caught_up.subscribe()
-    }
-
     /// Gives this broker's leaderships away, as far as the controller helps.
     pub async fn shut_down(&self, broker: &Broker) {
-        if !*self.running.borrow() || !broker.config.config.controlled_shutdown {
+        if !self.running.get() || !broker.config.config.controlled_shutdown {
             return;
         }
-        self.wants_to_stop.send_replace(true);
-        let mut may_stop = self.may_stop.subscribe();
+        self.wants_to_stop.set(true);
         let clock = &broker.env.clock;
         tokio::select! {
             biased;
-            // The sender lives as long as this.
-            _ = may_stop.wait_for(|may_stop| *may_stop) => {}
+            () = self.may_stop.wait_for(|may_stop| may_stop) => {}
             () = broker.ending.wait() => {}
             () = clock.sleep_until(clock.now() + SHUTDOWN_TIMEOUT) => {
                 tracing::warn!(broker = broker.id().0, "stopping without the controller's leave");
@@ -118,13 +111,13 @@ struct Dealings {
     previous_epoch: BrokerEpoch,
     failures: u32,
     last_answer: Instant,
-    has_heard_of_stop: bool,
+    /// What the last heartbeat has said.
+    said_ready: bool,
+    said_stop: bool,
 }
 
 /// Runs until the broker stops.
 pub(super) async fn run(broker: Arc<Broker>, previous_epoch: BrokerEpoch) {
-    let mut publications = broker.metadata.publications();
-    let mut stop = broker.lifecycle.wants_to_stop.subscribe();
     let timeout = broker.config.config.broker_session_timeout / 2;
     let now = broker.env.clock.now();
     let mut dealings = Dealings {
@@ -133,7 +126,8 @@ pub(super) async fn run(broker: Arc<Broker>, previous_epoch: BrokerEpoch) {
         previous_epoch,
         failures: 0,
         last_answer: now,
-        has_heard_of_stop: false,
+        said_ready: false,
+        said_stop: false,
         broker,
     };
     loop {
@@ -144,12 +138,14 @@ pub(super) async fn run(broker: Arc<Broker>, previous_epoch: BrokerEpoch) {
             pause = dealings.step() => pause,
         };
         let clock = &broker.env.clock;
-        let is_waiting = dealings.stage == Stage::Recovery;
+        // What is news to the controller is told at once.
+        let may_be_ready = dealings.stage == Stage::Recovery && !dealings.said_ready;
+        let may_want_stop = dealings.stage == Stage::Running && !dealings.said_stop;
         tokio::select! {
             biased;
             () = broker.ending.wait() => return,
-            _ = stop.changed() => {}
-            _ = publications.changed(), if is_waiting => {}
+            () = broker.lifecycle.wants_to_stop.wait_for(|wants| wants), if may_want_stop => {}
+            () = broker.metadata.wait_until_published(), if may_be_ready => {}
             () = clock.sleep_until(clock.now() + pause) => {}
         }
     }
@@ -173,9 +169,9 @@ impl Dealings {
             }
             Err(reason) => {
                 tracing::debug!(broker = self.broker.id().0, reason, "not heard by the controller");
-                let is_stopping = *self.broker.lifecycle.wants_to_stop.borrow();
+                let is_stopping = self.broker.lifecycle.wants_to_stop.get();
                 if is_stopping && now.since(self.last_answer) >= timeout {
-                    self.broker.lifecycle.may_stop.send_replace(true);
+                    self.broker.lifecycle.may_stop.set(true);
                 }
                 let pause = FIRST_RETRY * 2_u32.saturating_pow(self.failures.min(16));
                 self.failures += 1;
@@ -198,8 +194,10 @@ impl Dealings {
     async fn send_heartbeat(&mut self) -> Result<Duration, String> {
         let broker = Arc::clone(&self.broker);
         let (lifecycle, config) = (&broker.lifecycle, &broker.config.config);
-        let is_ready = *broker.metadata.publications().borrow() > crate::kafka::types::Offset(0);
-        let wants_to_stop = *lifecycle.wants_to_stop.borrow();
+        let is_ready = broker.metadata.is_published();
+        let wants_to_stop = lifecycle.wants_to_stop.get();
+        let is_first_of_stop = wants_to_stop && !self.said_stop;
+        (self.said_ready, self.said_stop) = (is_ready, wants_to_stop);
         let request = BrokerHeartbeatRequest::default()
             .with_broker_id(WireBrokerId(broker.id().0))
             .with_broker_epoch(lifecycle.epoch().0)
@@ -213,7 +211,7 @@ impl Dealings {
             Stage::Starting => {
                 if answer.is_caught_up {
                     self.stage = Stage::Recovery;
-                    lifecycle.caught_up.send_replace(true);
+                    lifecycle.caught_up.set(true);
                 }
                 CATCHING_UP
             }
@@ -221,18 +219,15 @@ impl Dealings {
                 if !answer.is_fenced {
                     tracing::info!(broker = broker.id().0, "unfenced");
                     self.stage = Stage::Running;
-                    lifecycle.running.send_replace(true);
+                    lifecycle.running.set(true);
                 }
                 config.broker_heartbeat_interval
             }
             Stage::Running if answer.should_shut_down => {
-                lifecycle.may_stop.send_replace(true);
+                lifecycle.may_stop.set(true);
                 config.broker_heartbeat_interval
             }
-            Stage::Running if wants_to_stop && !self.has_heard_of_stop => {
-                self.has_heard_of_stop = true;
-                SOON
-            }
+            Stage::Running if is_first_of_stop => SOON,
             Stage::Running => config.broker_heartbeat_interval,
         })
     }

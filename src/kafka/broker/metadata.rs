@@ -8,9 +8,8 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
-use tokio::sync::watch;
 
-use super::{observer::Event, partitions::Partition, retirement, startup, state::Broker};
+use super::{observer::Event, partitions::Partition, retirement, signal::Signal, startup, state::Broker};
 use crate::kafka::{
     log::{LogError, MinOneMessage},
     metadata::{Image, MetadataRecord, TopicImage},
@@ -25,8 +24,8 @@ pub(super) struct MetadataStore {
     /// `__cluster_metadata-0`.
     pub log: Arc<Partition>,
     state: Mutex<State>,
-    committed: watch::Sender<Offset>,
-    published: watch::Sender<Offset>,
+    committed: Signal<Offset>,
+    published: Signal<Offset>,
 }
 
 /// - `published <= loaded.end`, and loaded is what is committed.
@@ -76,8 +75,8 @@ impl MetadataStore {
         MetadataStore {
             log,
             state: Mutex::new(state),
-            committed: watch::Sender::new(Offset(0)),
-            published: watch::Sender::new(Offset(0)),
+            committed: Signal::new(Offset(0)),
+            published: Signal::new(Offset(0)),
         }
     }
 
@@ -94,7 +93,7 @@ impl MetadataStore {
     pub fn commit(&self, offset: Offset) {
         let offset = self.log.log().set_high_watermark(offset);
         self.log.waiters.wake_all();
-        self.committed.send_replace(offset);
+        self.committed.set(offset);
     }
 
     /// Replays what is committed.
@@ -128,36 +127,32 @@ impl MetadataStore {
         // Offsets within a snapshot are its own.
         loaded.end = end;
         self.lock().loaded = loaded;
-        self.committed.send_replace(end);
+        self.committed.set(end);
     }
 
     /// The last record the broker has read: of those it goes by or, before there are any, of those it knows.
     pub fn last_read(&self) -> Offset {
-        let published = *self.published.borrow();
+        let published = self.published.get();
         let end = if published > Offset(0) { published } else { self.lock().loaded.end };
         end + -1
     }
 
-    /// Hears each time the broker has made records its own.
-    pub fn publications(&self) -> watch::Receiver<Offset> {
-        self.published.subscribe()
+    pub fn is_published(&self) -> bool {
+        self.published.get() > Offset(0)
     }
 
     /// Completes once the broker goes by metadata that has itself in it.
     pub async fn wait_until_published(&self) {
-        let mut published = self.published.subscribe();
-        // The sender lives as long as this.
-        drop(published.wait_for(|end| *end > Offset(0)).await);
+        self.published.wait_for(|end| end > Offset(0)).await;
     }
 }
 
 /// Loads and publishes until the broker stops.
 pub(super) async fn run(broker: Arc<Broker>) {
-    let mut committed = broker.metadata.committed.subscribe();
-    let mut caught_up = broker.lifecycle.catching_up();
+    let committed = &broker.metadata.committed;
     loop {
-        committed.borrow_and_update();
-        let is_caught_up = *caught_up.borrow_and_update();
+        let seen = committed.get();
+        let is_caught_up = broker.lifecycle.caught_up.get();
         let brought = match broker.metadata.load() {
             Ok(loaded) if is_caught_up => broker.publish(loaded).await,
             loaded => loaded.map(drop),
@@ -168,8 +163,8 @@ pub(super) async fn run(broker: Arc<Broker>) {
         tokio::select! {
             biased;
             () = broker.ending.wait() => return,
-            _ = committed.changed() => {}
-            _ = caught_up.changed() => {}
+            () = committed.wait_for(|end| end != seen) => {}
+            () = broker.lifecycle.caught_up.wait_for(|is| is), if !is_caught_up => {}
         }
     }
 }
@@ -178,7 +173,7 @@ impl Broker {
     /// Brings partitions and coordinators up to the metadata.
     async fn publish(self: &Arc<Self>, loaded: Loaded) -> Result<(), LogError> {
         let store = &self.metadata;
-        if loaded.end <= *store.published.borrow() {
+        if loaded.end <= store.published.get() {
             return Ok(());
         }
         let before = std::mem::replace(&mut store.lock().image, Arc::clone(&loaded.image));
@@ -187,7 +182,7 @@ impl Broker {
         self.apply_topic_configs(&before);
         let deleted = loaded.image.deleted_since(&before);
         self.groups.metadata_changed(self, &deleted).await;
-        if store.published.send_replace(loaded.end) == Offset(0) {
+        if store.published.set(loaded.end) == Offset(0) {
             self.observe(Event::Started);
         }
         Ok(())

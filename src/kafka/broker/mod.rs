@@ -33,6 +33,7 @@ mod purgatory;
 mod quorum;
 mod response;
 mod retirement;
+mod signal;
 mod startup;
 mod state;
 mod storage;

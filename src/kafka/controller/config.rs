@@ -62,14 +62,11 @@ pub struct ControllerConfig {
 impl ControllerConfig {
     /// Kafka's defaults for what is not in `broker`.
     pub fn new(node: BrokerId, cluster_id: String, broker: Arc<BrokerConfig>) -> Self {
-        let settings = &broker.settings;
-        let seconds = settings.int("leader.imbalance.check.interval.seconds");
-        let interval = Duration::from_secs(seconds.max(0).cast_unsigned());
         ControllerConfig {
             node,
             cluster_id,
-            session_timeout: settings.millis("broker.session.timeout.ms"),
-            balance_interval: settings.boolean("auto.leader.rebalance.enable").then_some(interval),
+            session_timeout: broker.broker_session_timeout,
+            balance_interval: broker.leader_balance_interval,
             // `unclean.leader.election.interval.ms`'s default.
             unclean_election_interval: Duration::from_secs(300),
             // `metadata.max.idle.interval.ms`'s default.

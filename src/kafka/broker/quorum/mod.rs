@@ -14,12 +14,12 @@ mod task;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 pub(super) use task::{prepare, spawn};
 
-use super::{active_controller::Moment, node::NodeConfig, state::Broker};
+use super::{active_controller::Moment, node::NodeConfig, signal::Signal, state::Broker};
 use crate::{
     env::Instant,
     kafka::{
@@ -72,8 +72,8 @@ enum Input {
 /// The others' end of the task.
 pub(super) struct Quorum {
     inputs: mpsc::UnboundedSender<Input>,
-    leadership: watch::Sender<Leadership>,
-    ended: watch::Sender<bool>,
+    leadership: Signal<Leadership>,
+    ended: Signal<bool>,
 }
 
 /// The task's end.
@@ -82,7 +82,7 @@ pub(super) struct Inputs(mpsc::UnboundedReceiver<Input>);
 impl Quorum {
     pub fn new() -> (Self, Inputs) {
         let (inputs, receiver) = mpsc::unbounded_channel();
-        let (leadership, ended) = (watch::Sender::default(), watch::Sender::new(false));
+        let (leadership, ended) = (Signal::default(), Signal::new(false));
         (Quorum { inputs, leadership, ended }, Inputs(receiver))
     }
 
@@ -126,14 +126,12 @@ impl Quorum {
     }
 
     pub fn leader(&self) -> Option<BrokerId> {
-        self.leadership.borrow().leader
+        self.leadership.get().leader
     }
 
     /// Completes when the task has ended and touches the log no more.
     pub async fn wait_for_end(&self) {
-        let mut ended = self.ended.subscribe();
-        // The sender lives as long as this.
-        drop(ended.wait_for(|ended| *ended).await);
+        self.ended.wait_for(|ended| ended).await;
     }
 }
 
@@ -153,17 +151,16 @@ pub(super) async fn step_down(broker: &Broker) {
 
 /// The core's settings: `controller.quorum.*`.
 fn config_of(node: &NodeConfig, directory: Uuid) -> QuorumConfig {
-    let settings = &node.config.settings;
+    let times = &node.config.quorum;
     let key = |&id: &BrokerId| ReplicaKey::new(id, Uuid::nil());
     let voters: Vec<_> = node.voters.iter().map(key).collect();
     let local = ReplicaKey::new(node.broker_id, directory);
-    let millis = |name: &str| settings.millis(name);
     QuorumConfig {
-        election_timeout: millis("controller.quorum.election.timeout.ms"),
-        election_backoff_max: millis("controller.quorum.election.backoff.max.ms"),
-        fetch_timeout: millis("controller.quorum.fetch.timeout.ms"),
-        request_timeout: millis("controller.quorum.request.timeout.ms"),
-        retry_backoff: millis("controller.quorum.retry.backoff.ms"),
+        election_timeout: times.election_timeout,
+        election_backoff_max: times.election_backoff_max,
+        fetch_timeout: times.fetch_timeout,
+        request_timeout: times.request_timeout,
+        retry_backoff: times.retry_backoff,
         ..QuorumConfig::new(local, node.cluster_id.clone(), &voters)
     }
 }

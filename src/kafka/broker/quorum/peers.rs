@@ -33,7 +33,7 @@ pub(super) async fn run(
     (voter, address): (BrokerId, Address),
     mut requests: mpsc::UnboundedReceiver<(Correlation, Request)>,
 ) {
-    let timeout = broker.config.config.settings.millis("controller.quorum.request.timeout.ms");
+    let timeout = broker.config.config.quorum.request_timeout;
     let mut peer = Peer::new(address, timeout);
     let mut next = None;
     loop {

@@ -124,7 +124,7 @@ pub(in crate::kafka::broker) fn spawn(broker: &Arc<Broker>, inputs: Inputs, prep
         Box::pin(async move {
             // The broker has been told why, if there was a reason.
             let _ = run(Arc::clone(&broker), inputs, prepared, queues).await;
-            broker.quorum.ended.send_replace(true);
+            broker.quorum.ended.set(true);
         }),
     );
 }
@@ -426,7 +426,7 @@ impl Task {
     }
 
     fn tell_leader(&mut self, epoch: LeaderEpoch, leader: Option<BrokerId>) {
-        self.broker.quorum.leadership.send_replace(Leadership { epoch, leader });
+        self.broker.quorum.leadership.set(Leadership { epoch, leader });
     }
 
     fn answer(&mut self, request: RequestToken, response: Response) {

@@ -194,6 +194,8 @@ fn a_consumer_that_waits_meets_neither_old_records_nor_old_offsets_in_a_topic_ma
         assert_eq!(answer.responses[0].partitions[0].error_code, UNKNOWN);
         wire.frame().await.unwrap();
         wire.frame().await.unwrap();
+        // Time for the broker to follow.
+        pause(&env, Duration::from_secs(1)).await;
         let again = wire.ask(13, &by_id(2, Duration::ZERO)).await;
         let code = again.responses[0].partitions[0].error_code;
         assert_eq!(code, ResponseError::UnknownTopicId.code());

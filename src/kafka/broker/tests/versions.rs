@@ -101,7 +101,11 @@ fn every_version_on_offer_is_answered_as_it_says() {
             DescribeLogDirsRequest CreatePartitionsRequest DeleteGroupsRequest
             IncrementalAlterConfigsRequest OffsetDeleteRequest DescribeClusterRequest
             DescribeProducersRequest AllocateProducerIdsRequest ListConfigResourcesRequest
-            DescribeTopicPartitionsRequest
+            DescribeTopicPartitionsRequest VoteRequest BeginQuorumEpochRequest
+            EndQuorumEpochRequest DescribeQuorumRequest FetchSnapshotRequest EnvelopeRequest
+            AlterPartitionRequest BrokerRegistrationRequest BrokerHeartbeatRequest
+            ElectLeadersRequest AlterPartitionReassignmentsRequest
+            ListPartitionReassignmentsRequest UnregisterBrokerRequest
         }
         let served: BTreeSet<_> = SERVED.iter().map(|api| api.key as i16).collect();
         assert_eq!(asked, served);

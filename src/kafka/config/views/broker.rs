@@ -63,6 +63,9 @@ pub struct BrokerConfig {
     pub flush_start_offset_checkpoint_interval: Duration,
     /// How long a fetch between brokers waits at the other side.
     pub replica_fetch_wait: Duration,
+    pub quorum: QuorumTimes,
+    /// How often leadership returns to preferred replicas; `None` for never.
+    pub leader_balance_interval: Option<Duration>,
     /// How often the broker tells the controller that it lives.
     pub broker_heartbeat_interval: Duration,
     /// When the controller takes a silent broker for dead.
@@ -73,10 +76,33 @@ pub struct BrokerConfig {
     pub request_timeout: Duration,
 }
 
+/// `controller.quorum.*`
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct QuorumTimes {
+    pub election_timeout: Duration,
+    pub election_backoff_max: Duration,
+    pub fetch_timeout: Duration,
+    pub request_timeout: Duration,
+    pub retry_backoff: Duration,
+}
+
+impl QuorumTimes {
+    fn of(settings: &Settings) -> Self {
+        QuorumTimes {
+            election_timeout: settings.millis("controller.quorum.election.timeout.ms"),
+            election_backoff_max: settings.millis("controller.quorum.election.backoff.max.ms"),
+            fetch_timeout: settings.millis("controller.quorum.fetch.timeout.ms"),
+            request_timeout: settings.millis("controller.quorum.request.timeout.ms"),
+            retry_backoff: settings.millis("controller.quorum.retry.backoff.ms"),
+        }
+    }
+}
+
 impl BrokerConfig {
     pub fn from_settings(settings: &Settings) -> Result<Self, Vec<ConfigError>> {
         let int = |name| settings.int(name);
         let bytes = |name| settings.int(name) as usize;
+        let seconds = |name| Duration::from_secs(int(name).max(0).cast_unsigned());
         let (min, max) = ("group.min.session.timeout.ms", "group.max.session.timeout.ms");
         if int(min) > int(max) {
             let reason = format!("{max} must be greater than or equal to {min}");
@@ -138,6 +164,10 @@ impl BrokerConfig {
             flush_start_offset_checkpoint_interval: settings
                 .millis("log.flush.start.offset.checkpoint.interval.ms"),
             replica_fetch_wait: settings.millis("replica.fetch.wait.max.ms"),
+            quorum: QuorumTimes::of(settings),
+            leader_balance_interval: settings
+                .boolean("auto.leader.rebalance.enable")
+                .then(|| seconds("leader.imbalance.check.interval.seconds")),
             broker_heartbeat_interval: settings.millis("broker.heartbeat.interval.ms"),
             broker_session_timeout: settings.millis("broker.session.timeout.ms"),
             controlled_shutdown: settings.boolean("controlled.shutdown.enable"),
