@@ -157,11 +157,11 @@ fn read(peer: &Address, frame: Bytes) -> Result<(&'static Api, Call<'_>), Close>
     Ok((api, Call { head, peer, body }))
 }
 
-/// A broker answers clients once it goes by metadata that is not of long ago (`SocketServer.enableRequestProcessing`).
+/// A broker that starts lets clients wait (`SocketServer.enableRequestProcessing`).
 pub(super) async fn open_to_clients(broker: &Broker) -> Result<(), Close> {
     tokio::select! {
         biased;
-        () = broker.metadata.wait_until_published() => Ok(()),
+        () = broker.metadata.wait_until_open() => Ok(()),
         () = broker.ending.wait() => Err(Close::Stopping),
     }
 }

@@ -26,6 +26,7 @@ pub(super) struct MetadataStore {
     state: Mutex<State>,
     committed: Signal<Offset>,
     published: Signal<Offset>,
+    open: Signal<bool>,
 }
 
 /// - `published <= loaded.end`, and loaded is what is committed.
@@ -77,6 +78,7 @@ impl MetadataStore {
             state: Mutex::new(state),
             committed: Signal::new(Offset(0)),
             published: Signal::new(Offset(0)),
+            open: Signal::new(false),
         }
     }
 
@@ -141,6 +143,12 @@ impl MetadataStore {
         self.published.get() > Offset(0)
     }
 
+    /// Completes once the broker serves clients: it goes by metadata that is not of long ago, and the topics that exist
+    /// from the beginning do, which a client that was faster might have made otherwise.
+    pub async fn wait_until_open(&self) {
+        self.open.wait_for(|is_open| is_open).await;
+    }
+
     /// Completes once the broker goes by metadata that has itself in it.
     pub async fn wait_until_published(&self) {
         self.published.wait_for(|end| end > Offset(0)).await;
@@ -184,6 +192,9 @@ impl Broker {
         self.groups.metadata_changed(self, &deleted).await;
         if store.published.set(loaded.end) == Offset(0) {
             self.observe(Event::Started);
+        }
+        if !store.open.get() && (self.config.topics.is_empty() || loaded.has_had_topics) {
+            store.open.set(true);
         }
         Ok(())
     }

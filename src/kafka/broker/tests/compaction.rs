@@ -78,6 +78,8 @@ async fn consume(wire: &mut Wire) -> Vec<(i64, u8, Option<u8>)> {
 
 /// Segments of two records.
 fn compacted(node: &mut NodeConfig) {
+    // Disks are slow here, and the controller's records with them.
+    node.config.broker_session_timeout = Duration::from_secs(60);
     node.topics[0].config = vec![
         setting("cleanup.policy", "compact"),
         setting("segment.bytes", "150"),
