@@ -157,8 +157,10 @@ impl ActiveController {
     /// Asks for the plan's topics, all at once, when every broker that shall hold one is there.
     fn create_initial_topics(&mut self, broker: &Broker, effects: &mut Vec<Effect>) {
         let image = self.core.image();
-        let holders = self.initial_topics.iter().flat_map(|topic| topic.partitions.iter().flatten());
-        let mut states = holders.map(|id| image.broker(*id).is_some_and(|broker| broker.is_active()));
+        let holders =
+            self.initial_topics.iter().flat_map(|topic| topic.partitions.iter().flatten());
+        let mut states =
+            holders.map(|id| image.broker(*id).is_some_and(|broker| broker.is_active()));
         if self.initial_topics.is_empty() || !states.all(|is_there| is_there) {
             return;
         }

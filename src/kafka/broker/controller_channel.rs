@@ -1,5 +1,7 @@
 //! A way to whoever is the active controller at the moment: over the network, or within this node if it is itself
 //! (`NodeToControllerChannelManager`, which goes over the network in any case).
+//!
+//! A request is given up when somebody else is known to lead: the machine it went to may be gone without a word.
 
 use std::{sync::Arc, time::Duration};
 
@@ -60,7 +62,15 @@ impl ControllerChannel {
             self.peer = Some((leader, peer));
         }
         let (_, peer) = self.peer.as_mut().expect("made above");
-        peer.ask_bytes(broker, frame).await
+        let answer = tokio::select! {
+            biased;
+            answer = peer.ask_bytes(broker, frame) => Some(answer),
+            () = broker.quorum.wait_for_another_leader(leader) => None,
+        };
+        answer.unwrap_or_else(|| {
+            self.peer = None;
+            Err(PeerError::Ended)
+        })
     }
 }
 

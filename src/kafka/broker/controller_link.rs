@@ -164,7 +164,7 @@ async fn create_topic(broker: &Arc<Broker>, channel: &mut ControllerChannel, top
 /// Why a request did not come back with an answer.
 #[derive(Debug)]
 enum Unanswered {
-    /// It did nothing, or whoever it went to was not sure of that any more and is not the controller.
+    /// Whoever it went to cannot be reached, or is not the controller.
     TryAgain,
     GiveUp,
 }
@@ -187,18 +187,16 @@ async fn send_on(
                 Err(Unanswered::GiveUp)
             }
         },
-        Err(PeerError::Unreachable(error)) => {
+        Err(PeerError::TimedOut) => Err(Unanswered::GiveUp),
+        Err(error) => {
             tracing::debug!(%error, "controller not reached");
             Err(Unanswered::TryAgain)
-        }
-        Err(error) => {
-            tracing::debug!(%error, "no answer from the controller");
-            Err(Unanswered::GiveUp)
         }
     }
 }
 
-/// Tries for `request.timeout.ms` to reach the controller. A request that may have arrived is not repeated.
+/// Tries for `request.timeout.ms` to reach the controller. As in Kafka a request is repeated when its connection was
+/// lost, though it may have been carried out: then the client hears that there was nothing left to do.
 async fn pass_on(
     broker: &Arc<Broker>,
     channel: &mut ControllerChannel,

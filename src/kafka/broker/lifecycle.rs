@@ -25,7 +25,10 @@ use kafka_protocol::{
 };
 use uuid::Uuid;
 
-use super::{active_controller, controller_channel::ControllerChannel, node::draw_id, signal::Signal, state::Broker};
+use super::{
+    active_controller, controller_channel::ControllerChannel, node::draw_id, signal::Signal,
+    state::Broker,
+};
 use crate::{
     env::{Env, Instant},
     kafka::{protocol::ResponseError, types::BrokerEpoch},

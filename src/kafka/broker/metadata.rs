@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 
-use super::{observer::Event, partitions::Partition, retirement, signal::Signal, startup, state::Broker};
+use super::{
+    observer::Event, partitions::Partition, retirement, signal::Signal, startup, state::Broker,
+};
 use crate::kafka::{
     log::{LogError, MinOneMessage},
     metadata::{Image, MetadataRecord, TopicImage},

@@ -14,8 +14,8 @@ use crate::{
     kafka::{
         config::{CleanupPolicy, Settings, Side, TopicConfig},
         log::{
-            CheckpointError, Log, LogError, OpenOptions, Recovery, Shutdown, load_offsets, read_text,
-            store_partition_metadata,
+            CheckpointError, Log, LogError, OpenOptions, Recovery, Shutdown, load_offsets,
+            read_text, store_partition_metadata,
         },
         metadata::{METADATA_TOPIC, METADATA_TOPIC_ID, PartitionImage, TopicImage},
         types::{BrokerEpoch, LeaderEpoch, Offset, TopicPartition},

@@ -46,8 +46,9 @@ fn disabled(request: DeleteTopicsRequest, version: i16) -> DeleteTopicsResponse 
         .with_error_code(code.code())
         .with_error_message(Some(StrBytes::from_static_str("Topic deletion is disabled.")));
     let names = request.topic_names.into_iter().map(|name| refused.clone().with_name(Some(name)));
-    let states = request.topics.into_iter().map(|state| {
-        refused.clone().with_name(state.name).with_topic_id(state.topic_id)
-    });
+    let states = request
+        .topics
+        .into_iter()
+        .map(|state| refused.clone().with_name(state.name).with_topic_id(state.topic_id));
     DeleteTopicsResponse::default().with_responses(names.chain(states).collect())
 }

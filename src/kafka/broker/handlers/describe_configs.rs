@@ -19,8 +19,8 @@ use crate::kafka::{
         dispatch::{Answer, Call},
         state::Broker,
     },
-    controller::{Refusal, check_topic_name},
     config::{ConfigSource, DescribedSetting, Kind, Settings, describe_broker, describe_topic},
+    controller::{Refusal, check_topic_name},
     protocol::ResponseError,
 };
 

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use kafka_protocol::{
-    messages::{IncrementalAlterConfigsRequest, incremental_alter_configs_response::AlterConfigsResourceResponse},
+    messages::{
+        IncrementalAlterConfigsRequest,
+        incremental_alter_configs_response::AlterConfigsResourceResponse,
+    },
     protocol::{StrBytes, VersionRange},
 };
 

@@ -60,7 +60,9 @@ pub(in crate::kafka::broker) fn handle(broker: &Arc<Broker>, call: &Call<'_>) ->
     let allowed = if asked { operations::ON_CLUSTER } else { operations::NOT_ASKED };
     let response = MetadataResponse::default()
         .with_cluster_authorized_operations(allowed)
-        .with_brokers(image.brokers().filter(|broker| !broker.fenced).map(|it| endpoint(it)).collect())
+        .with_brokers(
+            image.brokers().filter(|broker| !broker.fenced).map(|it| endpoint(it)).collect(),
+        )
         .with_cluster_id(Some(StrBytes::from_string(broker.config.cluster_id.clone())))
         .with_controller_id(wire(broker.quorum.leader().unwrap_or(BrokerId::NONE)))
         .with_topics(topics);

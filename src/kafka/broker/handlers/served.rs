@@ -83,10 +83,7 @@ pub(in crate::kafka::broker) const SERVED: &[Api] = &[
         ApiKey::AlterPartitionReassignments,
         alter_partition_reassignments::VERSIONS,
     )),
-    for_controller(api(
-        ApiKey::ListPartitionReassignments,
-        list_partition_reassignments::VERSIONS,
-    )),
+    for_controller(api(ApiKey::ListPartitionReassignments, list_partition_reassignments::VERSIONS)),
     api(ApiKey::OffsetDelete, offset_delete::VERSIONS),
     between_nodes(api(ApiKey::Vote, vote::VERSIONS)),
     between_nodes(api(ApiKey::BeginQuorumEpoch, begin_quorum_epoch::VERSIONS)),

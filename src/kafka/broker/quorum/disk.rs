@@ -13,12 +13,12 @@ use crate::{
     env::{Disk, WallTime},
     kafka::{
         broker::{partitions::Partition, state::Broker},
-        log::{AppendError, AppendOrigin, Log, LogError, MinOneMessage, read_text, write_atomically},
+        log::{
+            AppendError, AppendOrigin, Log, LogError, MinOneMessage, read_text, write_atomically,
+        },
         metadata::MetadataRecord,
         protocol::batch::{BatchBuilder, BatchOptions, Compression},
-        raft::{
-            ElectionState, ElectionStateError, OffsetAndEpoch, QUORUM_STATE_FILE, QuorumLog,
-        },
+        raft::{ElectionState, ElectionStateError, OffsetAndEpoch, QUORUM_STATE_FILE, QuorumLog},
         types::{BrokerId, LeaderEpoch, Offset, Timestamp},
     },
 };
@@ -114,12 +114,7 @@ pub(super) fn append_fetched(log: &mut Log, records: &[u8], now: WallTime) -> Re
     }
 }
 
-fn append(
-    log: &mut Log,
-    batch: &Bytes,
-    epoch: LeaderEpoch,
-    now: WallTime,
-) -> Result<(), LogError> {
+fn append(log: &mut Log, batch: &Bytes, epoch: LeaderEpoch, now: WallTime) -> Result<(), LogError> {
     match log.append_as_leader(batch, AppendOrigin::Coordinator, epoch, now) {
         Ok(_) => Ok(()),
         Err(AppendError::Log(error)) => Err(error),

@@ -129,6 +129,11 @@ impl Quorum {
         self.leadership.get().leader
     }
 
+    /// Completes once somebody else than `leader` is known to lead.
+    pub async fn wait_for_another_leader(&self, leader: BrokerId) {
+        self.leadership.wait_for(|now| now.leader.is_some_and(|now| now != leader)).await;
+    }
+
     /// Completes when the task has ended and touches the log no more.
     pub async fn wait_for_end(&self) {
         self.ended.wait_for(|ended| ended).await;

@@ -95,6 +95,7 @@ where
     Response: TryFrom<M, Error = Unfit>,
 {
     let read = answer.map_err(|error| error.to_string());
-    let read = read.and_then(|answer| Response::try_from(answer).map_err(|error| error.to_string()));
+    let read =
+        read.and_then(|answer| Response::try_from(answer).map_err(|error| error.to_string()));
     read.inspect_err(|error| tracing::debug!(%error, "no answer from a voter")).ok()
 }

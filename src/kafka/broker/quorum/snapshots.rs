@@ -67,7 +67,12 @@ impl Snapshots {
     }
 
     /// At most `max_bytes` from `position` on.
-    pub fn read(&self, id: OffsetAndEpoch, position: u64, max_bytes: usize) -> Result<Bytes, LogError> {
+    pub fn read(
+        &self,
+        id: OffsetAndEpoch,
+        position: u64,
+        max_bytes: usize,
+    ) -> Result<Bytes, LogError> {
         let path = self.path(id);
         let read = || {
             let file = self.disk.open(&path, OpenMode::Read)?;

@@ -34,8 +34,8 @@ use crate::{
         log::LogError,
         raft::{
             Effect, ElectionState, FetchOutcome, FetchSnapshotResponse, Jitter, Now,
-            Quorum as Core, QuorumConfig, QuorumLog, RequestToken, Response, RoleName, SnapshotPart,
-            SyncToken,
+            Quorum as Core, QuorumConfig, QuorumLog, RequestToken, Response, RoleName,
+            SnapshotPart, SyncToken,
         },
         types::{BrokerId, LeaderEpoch, Offset},
     },
@@ -289,8 +289,7 @@ impl Task {
         match effect {
             Effect::Persist(state) => {
                 let dir = self.broker.metadata.log.id.to_string();
-                let stored =
-                    disk::store_election(self.broker.env.disk.as_ref(), &dir, state).await;
+                let stored = disk::store_election(self.broker.env.disk.as_ref(), &dir, state).await;
                 self.check(stored)?;
             }
             Effect::Send { to, correlation, request } => {
@@ -364,9 +363,7 @@ impl Task {
         let changed = {
             let mut log = self.broker.metadata.log.log();
             match effect {
-                Effect::AppendFetched { records } => {
-                    disk::append_fetched(&mut log, &records, now)
-                }
+                Effect::AppendFetched { records } => disk::append_fetched(&mut log, &records, now),
                 Effect::AppendLeaderChange { epoch, leader, voters, granting } => {
                     let change = LeaderChange { epoch, leader, voters, granting };
                     disk::append_leader_change(&mut log, &change, now)

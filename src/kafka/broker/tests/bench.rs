@@ -89,6 +89,46 @@ pub(super) fn start_second(world: &World, lifetime: Duration) {
     start_node(world, "b2", lifetime, config);
 }
 
+/// A cluster of `b1` to `b3`, all of which vote in the quorum; this one is `b` and its id.
+pub(super) fn start_voter(world: &World, id: i32, lifetime: Duration) {
+    let mut config = node();
+    let address = |id: i32| Address::new(format!("b{id}"), PORT);
+    let endpoint =
+        |id: i32| BrokerEndpoint { id: BrokerId(id), advertised: address(id), rack: None };
+    config.brokers = (1..=3).map(endpoint).collect();
+    config.voters = NodeConfig::first_voters(&config.brokers);
+    (config.broker_id, config.listen) = (BrokerId(id), address(id));
+    start_node(world, &format!("b{id}"), lifetime, config);
+}
+
+/// Runs `body` beside the brokers of [`start_voter`].
+pub(super) fn beside_a_quorum<F>(
+    lifetime: Duration,
+    body: impl FnOnce(World, Env) -> F + Send + 'static,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let run = move || {
+        World::run(5, WorldOptions::default(), |world| async move {
+            for machine in ["b1", "b2", "b3", "c1"] {
+                world.add_machine(machine, MachineOptions::default());
+            }
+            for id in 1..=3 {
+                start_voter(&world, id, lifetime);
+            }
+            let handle = world.clone();
+            world.start("c1", move |env| Box::pin(body(handle, env)));
+            world.ended("c1").await;
+        })
+        .unwrap();
+    };
+    #[allow(clippy::disallowed_methods, reason = "the thread that the world runs on")]
+    let thread = std::thread::spawn(run);
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
 fn start_node(world: &World, machine: &str, lifetime: Duration, config: NodeConfig) {
     world.start(machine, move |env| {
         Box::pin(async move {

@@ -234,7 +234,8 @@ async fn make_again(env: &Env, wire: &mut Wire) {
         .with_configs(config.into());
     let create = CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(600_000);
     assert_eq!(wire.ask(5, &create).await.topics[0].error_code, 0);
-    pause(env, Duration::from_secs(1)).await;
+    // Each partition's directory takes the broker some syncs.
+    pause(env, Duration::from_secs(20)).await;
 }
 
 #[test]

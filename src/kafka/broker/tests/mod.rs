@@ -6,6 +6,7 @@ mod configs;
 mod descriptions;
 mod fetching;
 mod groups;
+mod quorum;
 mod requests;
 mod stopping;
 mod storage;
