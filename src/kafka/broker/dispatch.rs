@@ -119,9 +119,16 @@ pub(super) async fn handle(broker: &Arc<Broker>, peer: &Address, frame: Bytes) -
         Audience::Nodes => handle_nodes(broker, api, &call).await,
         Audience::Controller => {
             open_to_clients(broker).await?;
-            match decide(broker, api, &call).await {
+            let answer = match decide(broker, api, &call).await {
                 Err(Close::NotController) => pass_on(broker, &call).await,
                 answer => answer,
+            };
+            // A departure: the change is this broker's too before its client hears of it. In Kafka a client that
+            // goes on at once may find nothing changed, which few clients expect of a single broker.
+            tokio::select! {
+                biased;
+                () = broker.metadata.wait_until_followed() => answer,
+                () = broker.ending.wait() => answer,
             }
         }
         // The quorum's replicas fetch before anybody else: the handler tells them apart.

@@ -141,12 +141,19 @@ impl MetadataStore {
         end + -1
     }
 
+    /// Completes once the broker goes by all that it knows to be committed now.
+    pub async fn wait_until_followed(&self) {
+        let committed = self.committed.get();
+        self.published.wait_for(|end| end >= committed).await;
+    }
+
     pub fn is_published(&self) -> bool {
         self.published.get() > Offset(0)
     }
 
-    /// Completes once the broker serves clients: it goes by metadata that is not of long ago, and the topics that exist
-    /// from the beginning do, which a client that was faster might have made otherwise.
+    /// Completes once the broker serves clients: it goes by metadata that has it among the cluster's brokers, and the
+    /// topics that exist from the beginning do, which a client that was faster might have made otherwise. Kafka lets
+    /// clients in before it is unfenced.
     pub async fn wait_until_open(&self) {
         self.open.wait_for(|is_open| is_open).await;
     }
@@ -195,7 +202,9 @@ impl Broker {
         if store.published.set(loaded.end) == Offset(0) {
             self.observe(Event::Started);
         }
-        if !store.open.get() && (self.config.topics.is_empty() || loaded.has_had_topics) {
+        let is_unfenced = loaded.image.broker(self.id()).is_some_and(|broker| !broker.fenced);
+        let has_topics = self.config.topics.is_empty() || loaded.has_had_topics;
+        if is_unfenced && has_topics && !store.open.get() {
             store.open.set(true);
         }
         Ok(())

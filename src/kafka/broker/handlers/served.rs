@@ -5,15 +5,16 @@
 use kafka_protocol::{messages::ApiKey, protocol::VersionRange};
 
 use super::{
-    allocate_producer_ids, alter_configs, alter_partition, alter_partition_reassignments,
-    api_versions, begin_quorum_epoch, broker_heartbeat, broker_registration, create_partitions,
-    create_topics, delete_groups, delete_records, delete_topics, describe_cluster,
-    describe_configs, describe_groups, describe_log_dirs, describe_producers, describe_quorum,
-    describe_topic_partitions, elect_leaders, end_quorum_epoch, envelope, fetch, fetch_snapshot,
-    find_coordinator, heartbeat, incremental_alter_configs, init_producer_id, join_group,
-    leave_group, list_config_resources, list_groups, list_offsets, list_partition_reassignments,
-    metadata, offset_commit, offset_delete, offset_fetch, offset_for_leader_epoch, produce,
-    sync_group, unregister_broker, vote,
+    allocate_producer_ids, alter_configs, alter_partition,
+    alter_partition_reassignments as alter_reassignments, api_versions, begin_quorum_epoch,
+    broker_heartbeat, broker_registration, create_partitions, create_topics, delete_groups,
+    delete_records, delete_topics, describe_cluster, describe_configs, describe_groups,
+    describe_log_dirs, describe_producers, describe_quorum, describe_topic_partitions,
+    elect_leaders, end_quorum_epoch, envelope, fetch, fetch_snapshot, find_coordinator, heartbeat,
+    incremental_alter_configs, init_producer_id, join_group, leave_group, list_config_resources,
+    list_groups, list_offsets, list_partition_reassignments as list_reassignments, metadata,
+    offset_commit, offset_delete, offset_fetch, offset_for_leader_epoch, produce, sync_group,
+    unregister_broker, vote,
 };
 
 /// One served API.
@@ -79,11 +80,8 @@ pub(in crate::kafka::broker) const SERVED: &[Api] = &[
     api(ApiKey::DeleteGroups, delete_groups::VERSIONS),
     for_controller(api(ApiKey::ElectLeaders, elect_leaders::VERSIONS)),
     for_controller(api(ApiKey::IncrementalAlterConfigs, incremental_alter_configs::VERSIONS)),
-    for_controller(api(
-        ApiKey::AlterPartitionReassignments,
-        alter_partition_reassignments::VERSIONS,
-    )),
-    for_controller(api(ApiKey::ListPartitionReassignments, list_partition_reassignments::VERSIONS)),
+    for_controller(api(ApiKey::AlterPartitionReassignments, alter_reassignments::VERSIONS)),
+    for_controller(api(ApiKey::ListPartitionReassignments, list_reassignments::VERSIONS)),
     api(ApiKey::OffsetDelete, offset_delete::VERSIONS),
     between_nodes(api(ApiKey::Vote, vote::VERSIONS)),
     between_nodes(api(ApiKey::BeginQuorumEpoch, begin_quorum_epoch::VERSIONS)),

@@ -16,8 +16,8 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use super::{
-    Description, Input, Inputs, Leadership, PeerQueues, config_of,
     disk::{self, Facts, LeaderChange},
+    handle::{Description, Input, Inputs, Leadership, PeerQueues, config_of},
     peers,
     snapshots::Snapshots,
 };
@@ -34,8 +34,8 @@ use crate::{
         log::LogError,
         raft::{
             Effect, ElectionState, FetchOutcome, FetchSnapshotResponse, Jitter, Now,
-            Quorum as Core, QuorumConfig, QuorumLog, RequestToken, Response, RoleName,
-            SnapshotPart, SyncToken,
+            OffsetAndEpoch, Quorum as Core, QuorumConfig, QuorumLog, RequestToken, Response,
+            RoleName, SnapshotPart, SyncToken,
         },
         types::{BrokerId, LeaderEpoch, Offset},
     },
@@ -326,17 +326,7 @@ impl Task {
             Effect::WriteSnapshot { snapshot, position, bytes } => {
                 self.check(self.snapshots.write(snapshot, position, &bytes))?;
             }
-            Effect::InstallSnapshot { snapshot } => {
-                let installed = self.snapshots.install(snapshot).await;
-                self.check(installed)?;
-                let records = self.check(self.snapshots.read_all(snapshot))?;
-                let now = self.broker.env.clock.wall_time();
-                let log = &self.broker.metadata.log;
-                let emptied = log.log().truncate_fully_and_start_at(snapshot.offset, now);
-                self.check(emptied)?;
-                self.broker.metadata.load_snapshot(records, snapshot.offset);
-                self.log_changed = true;
-            }
+            Effect::InstallSnapshot { snapshot } => self.install(snapshot).await?,
             effect @ (Effect::AppendFetched { .. }
             | Effect::AppendLeaderChange { .. }
             | Effect::TruncateLog { .. }) => self.change_log(effect)?,
@@ -354,6 +344,19 @@ impl Task {
                 return Err(Stopped);
             }
         }
+        Ok(())
+    }
+
+    async fn install(&mut self, snapshot: OffsetAndEpoch) -> Result<(), Stopped> {
+        let installed = self.snapshots.install(snapshot).await;
+        self.check(installed)?;
+        let records = self.check(self.snapshots.read_all(snapshot))?;
+        let now = self.broker.env.clock.wall_time();
+        let log = &self.broker.metadata.log;
+        let emptied = log.log().truncate_fully_and_start_at(snapshot.offset, now);
+        self.check(emptied)?;
+        self.broker.metadata.load_snapshot(records, snapshot.offset);
+        self.log_changed = true;
         Ok(())
     }
 

@@ -103,16 +103,7 @@ impl BrokerConfig {
         let int = |name| settings.int(name);
         let bytes = |name| settings.int(name) as usize;
         let seconds = |name| Duration::from_secs(int(name).max(0).cast_unsigned());
-        let (min, max) = ("group.min.session.timeout.ms", "group.max.session.timeout.ms");
-        if int(min) > int(max) {
-            let reason = format!("{max} must be greater than or equal to {min}");
-            return Err(vec![ConfigError::Conflict { names: vec![min, max], reason }]);
-        }
-        let dedupe = "log.cleaner.dedupe.buffer.size";
-        if int(dedupe) <= 1 << 20 {
-            let reason = format!("{dedupe} must be at least 1MB per cleaner thread.");
-            return Err(vec![ConfigError::Conflict { names: vec![dedupe], reason }]);
-        }
+        check(settings)?;
         let topic_defaults = TopicConfig::of_broker(settings);
         if topic_defaults.compression != "producer" {
             return Err(vec![ConfigError::NotModelled {
@@ -137,8 +128,8 @@ impl BrokerConfig {
             offsets_retention: Duration::from_secs(bytes("offsets.retention.minutes") as u64 * 60),
             offsets_retention_check_interval: settings
                 .millis("offsets.retention.check.interval.ms"),
-            group_min_session_timeout: settings.millis(min),
-            group_max_session_timeout: settings.millis(max),
+            group_min_session_timeout: settings.millis("group.min.session.timeout.ms"),
+            group_max_session_timeout: settings.millis("group.max.session.timeout.ms"),
             group_initial_rebalance_delay: settings.millis("group.initial.rebalance.delay.ms"),
             group_max_size: bytes("group.max.size"),
             topic_defaults,
@@ -174,6 +165,22 @@ impl BrokerConfig {
             request_timeout: settings.millis("request.timeout.ms"),
         })
     }
+}
+
+/// Settings that do not fit each other.
+fn check(settings: &Settings) -> Result<(), Vec<ConfigError>> {
+    let int = |name| settings.int(name);
+    let (min, max) = ("group.min.session.timeout.ms", "group.max.session.timeout.ms");
+    if int(min) > int(max) {
+        let reason = format!("{max} must be greater than or equal to {min}");
+        return Err(vec![ConfigError::Conflict { names: vec![min, max], reason }]);
+    }
+    let dedupe = "log.cleaner.dedupe.buffer.size";
+    if int(dedupe) <= 1 << 20 {
+        let reason = format!("{dedupe} must be at least 1MB per cleaner thread.");
+        return Err(vec![ConfigError::Conflict { names: vec![dedupe], reason }]);
+    }
+    Ok(())
 }
 
 /// `max.connections.per.ip.overrides`: Kafka refuses to start if the limit is 0 for everybody.

@@ -1,0 +1,166 @@
+//! What the rest of the broker has of the quorum: a queue into its task, and who leads.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
+
+use crate::{
+    env::Instant,
+    kafka::{
+        broker::{active_controller::Moment, node::NodeConfig, signal::Signal, state::Broker},
+        controller::{Controller, ControllerResponse, Effect as ControllerEffect},
+        raft::{
+            Correlation, QuorumConfig, ReplicaKey, ReplicaProgress, Request, Response, RoleName,
+        },
+        types::{BrokerId, LeaderEpoch, Offset},
+    },
+};
+
+/// How long the others may take to hear of it (`KafkaRaftManager.shutdown`).
+const STEPPING_DOWN: Duration = Duration::from_secs(5);
+
+/// Who leads the quorum, as far as this node knows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(in crate::kafka::broker) struct Leadership {
+    pub epoch: LeaderEpoch,
+    pub leader: Option<BrokerId>,
+}
+
+/// What DescribeQuorum tells.
+#[derive(Clone, PartialEq, Debug)]
+pub(in crate::kafka::broker) struct Description {
+    pub role: RoleName,
+    pub leadership: Leadership,
+    pub high_watermark: Option<Offset>,
+    pub now: Instant,
+    pub voters: Vec<ReplicaProgress>,
+    pub observers: Vec<ReplicaProgress>,
+}
+
+/// This node is not the active controller, or ceased to be it before the answer was certain.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::kafka::broker) struct NotController;
+
+pub(super) type Decide =
+    Box<dyn FnOnce(&mut Controller, Moment, &mut Vec<ControllerEffect>) + Send>;
+
+/// What the task is given, one after the other.
+pub(super) enum Input {
+    Request(Request, oneshot::Sender<Response>),
+    /// What came of a request to a voter; `None` if no answer will come.
+    Answered(BrokerId, Correlation, Option<Response>),
+    Decide(Decide, oneshot::Sender<ControllerResponse>),
+    Describe(oneshot::Sender<Description>),
+    /// Leadership is given up; the sender is dropped once that is told.
+    Resign(oneshot::Sender<()>),
+}
+
+/// The others' end of the task.
+pub(in crate::kafka::broker) struct Quorum {
+    inputs: mpsc::UnboundedSender<Input>,
+    pub(super) leadership: Signal<Leadership>,
+    pub(super) ended: Signal<bool>,
+}
+
+/// The task's end.
+pub(in crate::kafka::broker) struct Inputs(pub(super) mpsc::UnboundedReceiver<Input>);
+
+impl Quorum {
+    pub fn new() -> (Self, Inputs) {
+        let (inputs, receiver) = mpsc::unbounded_channel();
+        let (leadership, ended) = (Signal::default(), Signal::new(false));
+        (Quorum { inputs, leadership, ended }, Inputs(receiver))
+    }
+
+    fn put(&self, input: Input) {
+        // The receiver ends with the broker; whoever waits for an answer finds its sender gone.
+        let _ = self.inputs.send(input);
+    }
+
+    /// A message of another node, to be answered; `None` if the broker stops.
+    pub async fn ask(&self, request: Request) -> Option<Response> {
+        let (sender, answer) = oneshot::channel();
+        self.put(Input::Request(request, sender));
+        answer.await.ok()
+    }
+
+    pub(super) fn answered(
+        &self,
+        from: BrokerId,
+        correlation: Correlation,
+        answer: Option<Response>,
+    ) {
+        self.put(Input::Answered(from, correlation, answer));
+    }
+
+    /// Puts a request to the active controller, and waits until its answer is certain.
+    pub async fn decide(
+        &self,
+        decide: impl FnOnce(&mut Controller, Moment, &mut Vec<ControllerEffect>) + Send + 'static,
+    ) -> Result<ControllerResponse, NotController> {
+        let (sender, answer) = oneshot::channel();
+        self.put(Input::Decide(Box::new(decide), sender));
+        answer.await.map_err(|_| NotController)
+    }
+
+    pub async fn describe(&self) -> Option<Description> {
+        let (sender, answer) = oneshot::channel();
+        self.put(Input::Describe(sender));
+        answer.await.ok()
+    }
+
+    /// Gives leadership up, if this node has it. Completes once the voters know, or will not hear of it.
+    pub async fn resign(&self) {
+        let (sender, told) = oneshot::channel();
+        self.put(Input::Resign(sender));
+        let _ = told.await;
+    }
+
+    pub fn leader(&self) -> Option<BrokerId> {
+        self.leadership.get().leader
+    }
+
+    /// Completes once somebody else than `leader` is known to lead.
+    pub async fn wait_for_another_leader(&self, leader: BrokerId) {
+        self.leadership.wait_for(|now| now.leader.is_some_and(|now| now != leader)).await;
+    }
+
+    /// Completes when the task has ended and touches the log no more.
+    pub async fn wait_for_end(&self) {
+        self.ended.wait_for(|ended| ended).await;
+    }
+}
+
+/// Before the node stops: whoever follows it is told to look for another leader.
+pub(in crate::kafka::broker) async fn step_down(broker: &Broker) {
+    if broker.config.voters.len() < 2 {
+        return;
+    }
+    let clock = &broker.env.clock;
+    tokio::select! {
+        biased;
+        () = broker.quorum.resign() => {}
+        () = broker.ending.wait() => {}
+        () = clock.sleep_until(clock.now() + STEPPING_DOWN) => {}
+    }
+}
+
+/// The core's settings: `controller.quorum.*`.
+pub(super) fn config_of(node: &NodeConfig, directory: Uuid) -> QuorumConfig {
+    let times = &node.config.quorum;
+    let key = |&id: &BrokerId| ReplicaKey::new(id, Uuid::nil());
+    let voters: Vec<_> = node.voters.iter().map(key).collect();
+    let local = ReplicaKey::new(node.broker_id, directory);
+    QuorumConfig {
+        election_timeout: times.election_timeout,
+        election_backoff_max: times.election_backoff_max,
+        fetch_timeout: times.fetch_timeout,
+        request_timeout: times.request_timeout,
+        retry_backoff: times.retry_backoff,
+        ..QuorumConfig::new(local, node.cluster_id.clone(), &voters)
+    }
+}
+
+/// Where to send requests to each other voter.
+pub(super) type PeerQueues = BTreeMap<BrokerId, mpsc::UnboundedSender<(Correlation, Request)>>;
