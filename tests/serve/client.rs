@@ -85,8 +85,9 @@ pub async fn consume(env: &Env, bootstrap: &[Address], count: usize) -> Vec<u32>
     consumer.subscribe([TopicName::from(TOPIC)], None).await.unwrap();
     let mut numbers = Vec::new();
     while numbers.len() < count {
-        let polled = consumer.poll(Duration::from_secs(10)).await.unwrap();
-        assert!(!polled.is_empty(), "10 s without a record after {} of {count}", numbers.len());
+        // A broker that was killed is taken back when its session has ended: 9 s, and a retry.
+        let polled = consumer.poll(Duration::from_secs(30)).await.unwrap();
+        assert!(!polled.is_empty(), "30 s without a record after {} of {count}", numbers.len());
         for (_, record) in polled.iter() {
             let text = record.value.as_deref().unwrap();
             numbers.push(str::from_utf8(text).unwrap().parse().unwrap());
