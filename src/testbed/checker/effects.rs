@@ -1,10 +1,31 @@
 //! The same three, judged on the sink: what the application's effects add up to.
 //!
 //! A sink that appends shows every effect; one that upserts by topic, partition and offset shows one
-//! however often the record was handled.
+//! however often the record was handled. A record that a retry put into the log twice has two effects in
+//! either: its places differ. One that the application sent again is another record.
 
-use super::{delivery::Ledger, index::Index, verdict::Verdict};
-use crate::testbed::plan::EffectKind;
+use std::collections::HashMap;
+
+use super::{
+    delivery::Ledger,
+    index::Index,
+    verdict::{Breaches, Evidence, Verdict, Violation, at},
+};
+use crate::{
+    kafka::types::{Offset, TopicPartition},
+    testbed::{
+        history::{EventId, RecordId},
+        plan::{Cause, EffectKind},
+    },
+};
+
+/// Where a record lies, and its first effect there.
+#[derive(Clone, Copy)]
+struct Shown<'a> {
+    partition: &'a TopicPartition,
+    offset: Offset,
+    effect: EventId,
+}
 
 fn ledger<'a>(index: &'a Index<'a>, group: &'a str) -> Result<Ledger<'a>, Verdict> {
     match index.history.setup.groups.get(group).map(|group| group.effect) {
@@ -15,7 +36,66 @@ fn ledger<'a>(index: &'a Index<'a>, group: &'a str) -> Result<Ledger<'a>, Verdic
 }
 
 pub(super) fn at_most_once(index: &Index<'_>, group: &str) -> Verdict {
-    ledger(index, group).map_or_else(|unknown| unknown, |ledger| ledger.at_most_once())
+    let ledger = match ledger(index, group) {
+        Ok(ledger) => ledger,
+        Err(unknown) => return unknown,
+    };
+    let by_place = ledger.at_most_once();
+    match of_doubled_records(index, group) {
+        violations if violations.is_empty() => by_place,
+        violations => by_place.and(Verdict::Violated { violations }),
+    }
+}
+
+/// Records that had effects at two places of the log.
+fn of_doubled_records(index: &Index<'_>, group: &str) -> Vec<Violation> {
+    let mut first: HashMap<&RecordId, Shown<'_>> = HashMap::new();
+    let mut breaches = Breaches::new();
+    for (partition, entries) in index.ledgers.group(group).into_iter().flatten() {
+        let Some(log) = index.logs.get(partition) else { continue };
+        for (&offset, entry) in entries {
+            let Some(&effect) = entry.effects.first() else { continue };
+            let Some(id) = log.at(offset).and_then(|record| record.id.as_ref()) else { continue };
+            let shown = Shown { partition, offset, effect };
+            let Some(earlier) = first.get(id).copied() else {
+                first.insert(id, shown);
+                continue;
+            };
+            let retry = index.retry_of(id, partition).map(|event| event.id);
+            breaches.add((partition, retry), at(partition, offset), || {
+                doubled(index, group, id, [earlier, shown], retry)
+            });
+        }
+    }
+    breaches.into_violations()
+}
+
+fn doubled(
+    index: &Index<'_>,
+    group: &str,
+    id: &RecordId,
+    shown: [Shown<'_>; 2],
+    retry: Option<EventId>,
+) -> Violation {
+    let node = |event| &index.history.event(event).node;
+    let said = |Shown { partition, offset, effect }: Shown<'_>| {
+        let says = format!("{} effected {partition}@{offset}, which is {id}", node(effect));
+        Evidence::new(effect, says)
+    };
+    let mut why: Vec<_> = shown.into_iter().map(said).collect();
+    why.extend(index.sent(id).map(|sent| Evidence::new(sent, format!("{id} was sent, once"))));
+    why.extend(
+        retry.map(|retry| Evidence::new(retry, format!("{} sent its batch again", node(retry)))),
+    );
+    why.sort_by_key(|evidence| evidence.event);
+    let [earlier, again] = shown.map(|shown| format!("{}@{}", shown.partition, shown.offset));
+    Violation {
+        anomaly: "duplicate".into(),
+        what: format!("{group} effected {id} twice, from {earlier} and {again}").into(),
+        records: vec![at(shown[1].partition, shown[1].offset)],
+        cause: if retry.is_some() { Cause::RetryDuplicate } else { Cause::Unexplained },
+        why,
+    }
 }
 
 pub(super) fn at_least_once(index: &Index<'_>, group: &str) -> Verdict {
