@@ -9,13 +9,14 @@ use std::collections::HashMap;
 use super::{
     delivery::Ledger,
     index::Index,
+    survival::sent_again,
     verdict::{Breaches, Evidence, Verdict, Violation, at},
 };
 use crate::{
     kafka::types::{Offset, TopicPartition},
     testbed::{
-        history::{EventId, RecordId},
-        plan::{Cause, EffectKind},
+        history::{Event, EventId, RecordId},
+        plan::EffectKind,
     },
 };
 
@@ -61,8 +62,8 @@ fn of_doubled_records(index: &Index<'_>, group: &str) -> Vec<Violation> {
                 first.insert(id, shown);
                 continue;
             };
-            let retry = index.retry_of(id, partition).map(|event| event.id);
-            breaches.add((partition, retry), at(partition, offset), || {
+            let retry = index.retry_of(id, partition);
+            breaches.add((partition, retry.map(|event| event.id)), at(partition, offset), || {
                 doubled(index, group, id, [earlier, shown], retry)
             });
         }
@@ -75,25 +76,21 @@ fn doubled(
     group: &str,
     id: &RecordId,
     shown: [Shown<'_>; 2],
-    retry: Option<EventId>,
+    retry: Option<&Event>,
 ) -> Violation {
-    let node = |event| &index.history.event(event).node;
-    let said = |Shown { partition, offset, effect }: Shown<'_>| {
-        let says = format!("{} effected {partition}@{offset}, which is {id}", node(effect));
-        Evidence::new(effect, says)
-    };
-    let mut why: Vec<_> = shown.into_iter().map(said).collect();
-    why.extend(index.sent(id).map(|sent| Evidence::new(sent, format!("{id} was sent, once"))));
-    why.extend(
-        retry.map(|retry| Evidence::new(retry, format!("{} sent its batch again", node(retry)))),
-    );
+    let (mut why, cause) = sent_again(index, id, retry);
+    for Shown { partition, offset, effect } in shown {
+        let node = &index.history.event(effect).node;
+        let says = format!("{node} effected {partition}@{offset}, which is {id}");
+        why.push(Evidence::new(effect, says));
+    }
     why.sort_by_key(|evidence| evidence.event);
     let [earlier, again] = shown.map(|shown| format!("{}@{}", shown.partition, shown.offset));
     Violation {
         anomaly: "duplicate".into(),
         what: format!("{group} effected {id} twice, from {earlier} and {again}").into(),
         records: vec![at(shown[1].partition, shown[1].offset)],
-        cause: if retry.is_some() { Cause::RetryDuplicate } else { Cause::Unexplained },
+        cause,
         why,
     }
 }

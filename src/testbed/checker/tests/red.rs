@@ -135,7 +135,7 @@ fn a_record_doubled_by_a_retry_has_two_effects_whatever_the_sink() {
             says(&violation),
             [
                 "shop#0 was sent, once",
-                "shop sent its batch again",
+                "shop sent its batch again after NetworkException",
                 "billing/1 effected orders-0@0, which is shop#0",
                 "billing/1 effected orders-0@1, which is shop#0",
             ]
