@@ -12,6 +12,8 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+use tempfile::TempDir;
+
 #[path = "../tests/clients/environment.rs"]
 #[allow(dead_code, reason = "the tests need more of it")]
 mod environment;
@@ -23,11 +25,12 @@ const SIZES: [usize; 2] = [100, 1024];
 /// As many as a topic of the mock cluster has.
 const PARTITIONS: &str = "num.partitions=4";
 
-/// A broker that ends with this.
+/// A broker that ends with this, and its data with it.
 struct Broker {
     name: &'static str,
     address: String,
     process: Option<Child>,
+    _data: Option<TempDir>,
 }
 
 impl Drop for Broker {
@@ -46,7 +49,7 @@ fn main() {
     };
     let mut brokers = vec![serve(), mock(&python)];
     if let Ok(address) = std::env::var("RETRIAL_BESIDE") {
-        brokers.push(Broker { name: "beside", address, process: None });
+        brokers.push(Broker { name: "beside", address, process: None, _data: None });
     }
     println!(
         "through librdkafka, acks=all, {RECORDS} records, thousands per second (median of {ROUNDS})"
@@ -80,10 +83,12 @@ fn program(name: &str) -> PathBuf {
     environment::sources().join("speed").join(name)
 }
 
-/// This project's broker, with a directory that it removes.
+/// This project's broker.
 fn serve() -> Broker {
+    let data = tempfile::tempdir().expect("a directory for temporary files");
     let process = Command::new(env!("CARGO_BIN_EXE_retrial"))
-        .args(["serve", "--json", "--listen", "127.0.0.1:0", "--set", PARTITIONS])
+        .args(["serve", "--json", "--listen", "127.0.0.1:0", "--set", PARTITIONS, "--data"])
+        .arg(data.path())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn();
@@ -91,7 +96,7 @@ fn serve() -> Broker {
     let line = first_line(&mut process);
     let said: serde_json::Value = serde_json::from_str(&line).expect("a line of JSON");
     let address = said["listening"].as_str().expect("an address").to_owned();
-    Broker { name: "retrial", address, process: Some(process) }
+    Broker { name: "retrial", address, process: Some(process), _data: Some(data) }
 }
 
 fn mock(python: &Path) -> Broker {
@@ -103,7 +108,7 @@ fn mock(python: &Path) -> Broker {
         .spawn();
     let mut process = process.expect("Python starts");
     let address = first_line(&mut process).trim().to_owned();
-    Broker { name: "mock", address, process: Some(process) }
+    Broker { name: "mock", address, process: Some(process), _data: None }
 }
 
 fn first_line(process: &mut Child) -> String {

@@ -19,7 +19,7 @@ fn command(args: &[&str]) -> Command {
     command
 }
 
-/// A server that is ready; killed when dropped.
+/// A server that is ready; stopped when dropped, so that it removes a directory of its own.
 pub struct Served {
     child: Child,
     out: BufReader<ChildStdout>,
@@ -96,8 +96,12 @@ impl Served {
 
 impl Drop for Served {
     fn drop(&mut self) {
-        // It may have ended.
-        let _ = self.child.kill();
+        if std::thread::panicking() {
+            // It may hang, or have ended.
+            let _ = self.child.kill();
+        } else if let Ok(None) = self.child.try_wait() {
+            self.signal(Signal::TERM);
+        }
         let _ = self.child.wait();
     }
 }

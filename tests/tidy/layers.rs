@@ -31,7 +31,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("src/kafka/coordinator", &["env", "kafka::types", "kafka::config", "kafka::protocol"]),
     ("src/kafka/raft", &["env", "kafka::types", "kafka::protocol"]),
     ("src/kafka/replica", &["env", "kafka::types", "kafka::protocol"]),
-    ("src/kafka/metadata", &["kafka::types"]),
+    ("src/kafka/metadata", &["kafka::types", "kafka::protocol"]),
     (
         "src/kafka/controller",
         &["env", "kafka::types", "kafka::config", "kafka::protocol", "kafka::metadata"],

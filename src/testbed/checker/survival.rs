@@ -180,23 +180,31 @@ fn doubled(
     retry: Option<&Event>,
     log: EventId,
 ) -> Violation {
-    let sent = index.sent(id);
-    let mut why = Vec::new();
-    if let Some(sent) = sent {
-        why.push(Evidence::new(sent, format!("{id} was sent, once")));
-    }
-    if let Some(retry) = retry {
-        let EventKind::BatchRetried { error, .. } = &retry.kind else { unreachable!("as asked") };
-        let says = format!("{} sent its batch again after {error}", retry.node);
-        why.push(Evidence::new(retry.id, says));
-    }
+    let (mut why, cause) = sent_again(index, id, retry);
     let says = format!("the log holds it at {}@{} and {}@{}", first.0, first.1, again.0, again.1);
     why.push(Evidence::new(log, says));
     Violation {
         anomaly: "duplicate".into(),
         what: format!("{id} is at {}@{} and at {}@{}", first.0, first.1, again.0, again.1).into(),
         records: vec![at(again.0, again.1)],
-        cause: if retry.is_some() { Cause::RetryDuplicate } else { Cause::Unexplained },
+        cause,
         why,
     }
+}
+
+/// How a record that was sent once may have come into the log twice, and the cause that makes.
+pub(super) fn sent_again(
+    index: &Index<'_>,
+    id: &RecordId,
+    retry: Option<&Event>,
+) -> (Vec<Evidence>, Cause) {
+    let mut why = Vec::new();
+    if let Some(sent) = index.sent(id) {
+        why.push(Evidence::new(sent, format!("{id} was sent, once")));
+    }
+    let Some(retry) = retry else { return (why, Cause::Unexplained) };
+    let EventKind::BatchRetried { error, .. } = &retry.kind else { unreachable!("as asked") };
+    let says = format!("{} sent its batch again after {error}", retry.node);
+    why.push(Evidence::new(retry.id, says));
+    (why, Cause::RetryDuplicate)
 }

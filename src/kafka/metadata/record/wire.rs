@@ -5,7 +5,8 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use uuid::Uuid;
 
 use super::RecordError;
-use crate::kafka::types::BrokerId;
+pub use crate::kafka::protocol::unsigned_varint::put as put_varint;
+use crate::kafka::{protocol::unsigned_varint, types::BrokerId};
 
 /// Keeps a damaged length from asking for memory that the record could not fill.
 fn check_count(count: usize, element: usize, input: &[u8]) -> Result<usize, RecordError> {
@@ -39,24 +40,8 @@ pub fn take_bool(input: &mut &[u8]) -> Result<bool, RecordError> {
     Ok(take_i8(input)? != 0)
 }
 
-pub fn put_varint(out: &mut BytesMut, mut value: u32) {
-    while value >= 0x80 {
-        out.put_u8(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.put_u8(value as u8);
-}
-
 pub fn take_varint(input: &mut &[u8]) -> Result<u32, RecordError> {
-    let mut value = 0u32;
-    for shift in [0, 7, 14, 21, 28] {
-        let byte = take(input, Buf::try_get_u8)?;
-        value |= u32::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Ok(value);
-        }
-    }
-    Err(RecordError::CutOff)
+    unsigned_varint::take(input).ok_or(RecordError::CutOff)
 }
 
 /// A compact string: its length plus one, then its bytes.

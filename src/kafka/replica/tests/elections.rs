@@ -222,10 +222,8 @@ fn an_unclean_leader_cuts_the_logs_of_the_others() {
     );
 }
 
-#[test]
-fn a_restarted_broker_begins_at_its_checkpoint() {
-    plays(
-        "
+/// Records fetched by all, a checkpoint, more records, and the leader dies.
+const RESTART_AFTER_CHECKPOINT: &str = "
         produce b0
         fetch b1 b2
             b1 asks: fetch from 0 (epoch 0)
@@ -288,6 +286,9 @@ fn a_restarted_broker_begins_at_its_checkpoint() {
             b0 0: a0 b0 |
             b1 0: a0 b0 |
             b2 0: a0 | b0
-",
-    );
+";
+
+#[test]
+fn a_restarted_broker_begins_at_its_checkpoint() {
+    plays(RESTART_AFTER_CHECKPOINT);
 }

@@ -1,8 +1,11 @@
 //! Each guarantee beside a history that breaks it and a sound twin: a new guarantee does not compile
 //! without its own.
 
-use super::{breaches, holds};
-use crate::testbed::{plan::Guarantee, scenario::explanations};
+use super::{breach, breaches, holds, says};
+use crate::testbed::{
+    plan::{Cause, Guarantee},
+    scenario::explanations,
+};
 
 /// What a guarantee is asked of, a history it holds in, and what to replace there to break it.
 struct Twins {
@@ -39,9 +42,15 @@ fn twins(guarantee: Guarantee) -> Twins {
         Guarantee::ProcessedAtLeastOnce => ("billing", WORK, &[NEVER]),
         Guarantee::ProcessedExactlyOnce => ("billing", WORK, &[TWICE, NEVER]),
         // Their work was done once; it is the sink that shows it twice or not at all.
-        Guarantee::EffectAtMostOnce => {
-            ("billing", WORK, &[("billing/1 commits", "billing/1 repeats 1\n billing/1 commits")])
-        }
+        Guarantee::EffectAtMostOnce => (
+            "billing",
+            WORK,
+            &[
+                ("billing/1 commits", "billing/1 repeats 1\n billing/1 commits"),
+                // One record at two places.
+                ("log 0..1", "log 0 1=shop#0"),
+            ],
+        ),
         Guarantee::EffectAtLeastOnce => ("billing", WORK, &[("processes 0..1", "finishes 0..1")]),
         Guarantee::EffectExactlyOnce => (
             "billing",
@@ -103,6 +112,37 @@ fn every_guarantee_holds_in_a_sound_history_and_is_seen_broken() {
             breaches(guarantee, of, &sound.replacen(part, wrong, 1));
         }
     }
+}
+
+#[test]
+fn a_record_doubled_by_a_retry_has_two_effects_whatever_the_sink() {
+    let lines = "
+        shop sends shop#0
+        shop retries orders-0
+        shop hears-of 0=shop#0
+        billing/1 joins 1 orders-0
+        billing/1 starts 0 committed
+        billing/1 polls 0=shop#0 1=shop#0
+        billing/1 processes 0..1
+        billing/1 commits 2
+        b1 accepts billing/1 orders-0@2
+        log 0=shop#0 1=shop#0";
+    holds(Guarantee::ProcessedAtMostOnce, "billing", lines);
+    for lines in [lines.to_owned(), format!("upserts\n{lines}")] {
+        let (guarantee, cause) = (Guarantee::EffectAtMostOnce, Cause::RetryDuplicate);
+        let violation = breach(guarantee, "billing", &lines, cause, "0@1");
+        assert_eq!(
+            says(&violation),
+            [
+                "shop#0 was sent, once",
+                "shop sent its batch again after NetworkException",
+                "billing/1 effected orders-0@0, which is shop#0",
+                "billing/1 effected orders-0@1, which is shop#0",
+            ]
+        );
+    }
+    let sent_again = lines.replace("1=shop#0", "1=shop#0.2");
+    holds(Guarantee::EffectAtMostOnce, "billing", &sent_again);
 }
 
 #[test]
