@@ -1,8 +1,7 @@
 //! The controller's decisions: which topics may be made, where their partitions go, which producer ids
 //! are given out.
 //!
-//! Departure: one replica per partition in this version, so a replication factor other than 1 (or -1,
-//! the default) is refused with INVALID_REPLICATION_FACTOR.
+//! Departure: brokers do not register, so partitions go to all that are configured.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -97,7 +96,9 @@ impl Broker {
         check_topic_settings(&topic.config, &self.config.config.topic_defaults)?;
         let id = draw_id(&mut *rng);
         let partitions = i32::try_from(replicas.len()).expect("within MAX_PARTITIONS");
-        let created = Created { id, partitions, replication_factor: 1 };
+        let factor = replicas.first().map_or(0, Vec::len);
+        let replication_factor = i16::try_from(factor).expect("within the number of brokers");
+        let created = Created { id, partitions, replication_factor };
         if commitment == Commitment::Commit {
             let records = records(&topic.name, id, replicas, topic.config.clone());
             self.commit(&records).await?;
@@ -152,13 +153,21 @@ impl Broker {
             -1 => config.default_replication_factor,
             factor => factor,
         };
-        if factor != 1 {
-            let message = "Replication factor must be 1: partitions have one replica here.".into();
-            return Err((ResponseError::InvalidReplicationFactor, message));
-        }
+        let refuse = |message| Err((ResponseError::InvalidReplicationFactor, message));
         let brokers: Vec<_> = self.config.brokers.iter().map(|broker| broker.id).collect();
+        let count = brokers.len();
+        let factor = match usize::try_from(factor) {
+            Ok(factor @ 1..) if factor <= count => factor,
+            Ok(factor @ 1..) => {
+                return refuse(format!(
+                    "Unable to replicate the partition {factor} time(s): The target replication factor \
+                     of {factor} cannot be reached because only {count} broker(s) are registered."
+                ));
+            }
+            _ => return refuse("Replication factor must be larger than 0.".into()),
+        };
         let start = rng.next_u32() as usize % brokers.len();
-        Ok(place(&brokers, partitions, 1, start))
+        Ok(place(&brokers, partitions, factor, start))
     }
 
     fn explicit_placement(&self, topic: &NewTopic) -> Result<Vec<Vec<BrokerId>>, Refusal> {
@@ -193,7 +202,6 @@ impl Broker {
     }
 }
 
-/// With one replica each.
 fn records(
     name: &TopicName,
     id: Uuid,
@@ -205,10 +213,13 @@ fn records(
 
 /// Whether a partition can have these replicas.
 pub(super) fn check_replicas(broker: &Broker, replicas: &[BrokerId]) -> Result<(), Refusal> {
-    let problem = match replicas {
-        [id] if broker.config.endpoint(*id).is_some() => return Ok(()),
-        [id] => format!("there is no broker {id}"),
-        _ => "partitions have one replica here".into(),
+    let unknown = replicas.iter().find(|id| broker.config.endpoint(**id).is_none());
+    let different: std::collections::BTreeSet<_> = replicas.iter().collect();
+    let problem = match unknown {
+        Some(id) => format!("there is no broker {id}"),
+        None if replicas.is_empty() => "a partition has at least one replica".into(),
+        None if different.len() < replicas.len() => "a broker is named twice".into(),
+        None => return Ok(()),
     };
     Err((ResponseError::InvalidReplicaAssignment, problem))
 }

@@ -61,7 +61,9 @@ impl Broker {
             None => {
                 let brokers: Vec<_> = self.config.brokers.iter().map(|broker| broker.id).collect();
                 let start = turn.next_u32() as usize % brokers.len();
-                place(&brokers, count - present, 1, start)
+                let factor =
+                    topic.partitions.values().next().map_or(1, |first| first.replicas.len());
+                place(&brokers, count - present, factor, start)
             }
         };
         if commitment == Commitment::ValidateOnly {

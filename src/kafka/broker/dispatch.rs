@@ -126,7 +126,7 @@ pub(super) async fn handle(broker: &Arc<Broker>, peer: &Address, frame: Bytes) -
         ApiKey::FindCoordinator => handlers::find_coordinator::handle(broker, &call),
         ApiKey::ApiVersions => handlers::api_versions::handle(&call),
         ApiKey::CreateTopics => handlers::create_topics::handle(broker, &call).await,
-        ApiKey::DeleteRecords => handlers::delete_records::handle(broker, &call),
+        ApiKey::DeleteRecords => handlers::delete_records::handle(broker, &call).await,
         ApiKey::DescribeConfigs => handlers::describe_configs::handle(broker, &call),
         ApiKey::AlterConfigs => handlers::alter_configs::handle(broker, &call).await,
         ApiKey::IncrementalAlterConfigs => {
@@ -137,6 +137,7 @@ pub(super) async fn handle(broker: &Arc<Broker>, peer: &Address, frame: Bytes) -
         ApiKey::InitProducerId => handlers::init_producer_id::handle(broker, &call),
         ApiKey::OffsetForLeaderEpoch => handlers::offset_for_leader_epoch::handle(broker, &call),
         ApiKey::DescribeLogDirs => handlers::describe_log_dirs::handle(broker, &call),
+        ApiKey::AlterPartition => handlers::alter_partition::handle(broker, &call).await,
         ApiKey::DescribeCluster => handlers::describe_cluster::handle(broker, &call),
         ApiKey::DescribeProducers => handlers::describe_producers::handle(broker, &call),
         ApiKey::ListConfigResources => handlers::list_config_resources::handle(broker, &call),

@@ -12,7 +12,7 @@ use crate::{
         log::{AppendError, AppendOrigin, LogError, MinOneMessage},
         metadata::{Image, MetadataRecord, TopicImage},
         protocol::batch::{BatchBuilder, BatchOptions, Batches, Compression},
-        types::{Offset, Timestamp},
+        types::{LeaderEpoch, Offset, Timestamp},
     },
 };
 
@@ -110,7 +110,8 @@ impl Broker {
     ) -> Result<(), AppendError> {
         let batch = encode(records, self.env.clock.wall_time());
         let log = &self.metadata.log;
-        let (now, epoch) = (self.env.clock.wall_time(), log.leader_epoch);
+        // The controller never changes, so its epoch does not either.
+        let (now, epoch) = (self.env.clock.wall_time(), LeaderEpoch(0));
         let appended = log.log().append_as_leader(&batch, AppendOrigin::Coordinator, epoch, now);
         if let Err(AppendError::Log(error)) = &appended {
             self.fail(error);
@@ -130,7 +131,7 @@ impl Broker {
         let before = self.metadata.image();
         if self.metadata.replay()? {
             retirement::retire_partitions(self).await?;
-            startup::open_partitions(self).await?;
+            startup::follow_partitions(self, &before).await?;
             self.apply_topic_configs(&before);
             let deleted = self.metadata.image().deleted_since(&before);
             self.groups.metadata_changed(self, &deleted).await;

@@ -4,19 +4,23 @@
 //! partition, request or group. A request's way: `connection` (frames) -> `dispatch` (head, version) ->
 //! `handlers` (one file per API) -> `partitions` and `groups`, and back, in the order of requests.
 //!
-//! Departures from Kafka in this version: a partition has one replica, so its high watermark is its
-//! flushed or appended end; the controller is the broker with the lowest id and does not change.
+//! Departure from Kafka in this version: the controller is the broker with the lowest id and does not change,
+//! and it elects no leader but the first.
 
 mod admission;
+mod alter_partition;
 mod chores;
 mod cleaner;
 mod connection;
 mod controller;
 mod controller_configs;
 mod controller_link;
+mod controller_partitions;
 mod controller_topics;
 mod dispatch;
 mod fetch_sessions;
+mod fetcher;
+mod fetcher_session;
 mod follower;
 mod groups;
 mod handlers;
@@ -30,6 +34,7 @@ mod partitions;
 mod peer;
 mod producer_ids;
 mod purgatory;
+mod replication;
 mod response;
 mod retirement;
 mod startup;
@@ -41,4 +46,4 @@ mod ticker;
 
 pub use meta_properties::{DirectoryError, cluster_of, new_cluster_id};
 pub use node::{BrokerEndpoint, InitialTopic, Node, NodeConfig, NodeError};
-pub use observer::{Event, Observer};
+pub use observer::{Event, Observer, ReplicaChange};

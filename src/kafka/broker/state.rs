@@ -19,6 +19,7 @@ use super::{
     observer::{Event, Observer},
     partitions::Partitions,
     producer_ids::ProducerIds,
+    replication::Replication,
     startup::DataDir,
     storage::Storage,
     ticker::Ticker,
@@ -40,6 +41,7 @@ pub(super) struct Broker {
     /// On the broker that is the controller.
     pub controller: Option<Controller>,
     pub link: ControllerLink,
+    pub replication: Replication,
     pub ticker: Ticker,
     pub storage: Storage,
     pub admission: Admission,

@@ -2,11 +2,13 @@
 
 pub(super) mod allocate_producer_ids;
 pub(super) mod alter_configs;
+pub(super) mod alter_partition;
 pub(super) mod api_versions;
 pub(super) mod codes;
 pub(super) mod config_resources;
 pub(super) mod create_partitions;
 pub(super) mod create_topics;
+pub(super) mod current_leader;
 pub(super) mod delete_groups;
 pub(super) mod delete_records;
 pub(super) mod delete_topics;

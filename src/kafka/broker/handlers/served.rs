@@ -5,12 +5,13 @@
 use kafka_protocol::{messages::ApiKey, protocol::VersionRange};
 
 use super::{
-    allocate_producer_ids, alter_configs, api_versions, create_partitions, create_topics,
-    delete_groups, delete_records, delete_topics, describe_cluster, describe_configs,
-    describe_groups, describe_log_dirs, describe_producers, describe_topic_partitions, fetch,
-    find_coordinator, heartbeat, incremental_alter_configs, init_producer_id, join_group,
-    leave_group, list_config_resources, list_groups, list_offsets, metadata, offset_commit,
-    offset_delete, offset_fetch, offset_for_leader_epoch, produce, sync_group,
+    allocate_producer_ids, alter_configs, alter_partition, api_versions, create_partitions,
+    create_topics, delete_groups, delete_records, delete_topics, describe_cluster,
+    describe_configs, describe_groups, describe_log_dirs, describe_producers,
+    describe_topic_partitions, fetch, find_coordinator, heartbeat, incremental_alter_configs,
+    init_producer_id, join_group, leave_group, list_config_resources, list_groups, list_offsets,
+    metadata, offset_commit, offset_delete, offset_fetch, offset_for_leader_epoch, produce,
+    sync_group,
 };
 
 /// One served API.
@@ -63,6 +64,7 @@ pub(in crate::kafka::broker) const SERVED: &[Api] = &[
     api(ApiKey::DeleteGroups, delete_groups::VERSIONS),
     for_controller(api(ApiKey::IncrementalAlterConfigs, incremental_alter_configs::VERSIONS)),
     api(ApiKey::OffsetDelete, offset_delete::VERSIONS),
+    for_controller(api(ApiKey::AlterPartition, alter_partition::VERSIONS)),
     api(ApiKey::DescribeCluster, describe_cluster::VERSIONS),
     api(ApiKey::DescribeProducers, describe_producers::VERSIONS),
     api(ApiKey::AllocateProducerIds, allocate_producer_ids::VERSIONS),
@@ -82,7 +84,7 @@ impl Api {
 
     /// Whether clients are told of it; the rest is between brokers.
     pub fn is_public(&self) -> bool {
-        self.key != ApiKey::AllocateProducerIds
+        !matches!(self.key, ApiKey::AllocateProducerIds | ApiKey::AlterPartition)
     }
 }
 
