@@ -168,6 +168,12 @@ impl Node {
         Ok(Node { broker, listener })
     }
 
+    /// For tests that change metadata as a controller would.
+    #[cfg(test)]
+    pub(super) fn broker(&self) -> Arc<Broker> {
+        Arc::clone(&self.broker)
+    }
+
     pub fn local_address(&self) -> Address {
         self.listener.local_address()
     }

@@ -62,7 +62,8 @@ pub(in crate::kafka::broker) async fn handle(broker: &Arc<Broker>, call: &Call<'
         .collect();
     wait_on(broker, timeout, &waiting, || {
         let all = deletions.iter_mut().flat_map(|(_, deletions)| deletions);
-        all.fold(true, |done, deletion| deletion.look(broker) && done)
+        // Each is looked at, also behind one that waits.
+        all.filter_map(|deletion| (!deletion.look(broker)).then_some(())).count() == 0
     })
     .await;
     let mut response = DeleteRecordsResponse::default();

@@ -6,6 +6,8 @@ mod configs;
 mod descriptions;
 mod fetching;
 mod groups;
+mod replicas;
+mod replication;
 mod requests;
 mod stopping;
 mod storage;

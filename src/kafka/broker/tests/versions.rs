@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use kafka_protocol::{
     messages::{
+        AlterPartitionRequest,
         list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic},
         metadata_request::MetadataRequestTopic,
         *,
@@ -101,7 +102,7 @@ fn every_version_on_offer_is_answered_as_it_says() {
             DescribeLogDirsRequest CreatePartitionsRequest DeleteGroupsRequest
             IncrementalAlterConfigsRequest OffsetDeleteRequest DescribeClusterRequest
             DescribeProducersRequest AllocateProducerIdsRequest ListConfigResourcesRequest
-            DescribeTopicPartitionsRequest
+            DescribeTopicPartitionsRequest AlterPartitionRequest
         }
         let served: BTreeSet<_> = SERVED.iter().map(|api| api.key as i16).collect();
         assert_eq!(asked, served);
