@@ -347,8 +347,9 @@ impl Partitions {
     pub async fn checkpoint_ends(&self, broker: &Arc<Broker>) {
         let _turn = self.checkpointing.lock().await;
         let points = self.offsets(|log| log.recovery_point());
+        let watermarks = self.offsets(|log| log.high_watermark());
         store(broker, RECOVERY_POINTS, &points).await;
-        store(broker, HIGH_WATERMARKS, &self.offsets(|log| log.high_watermark())).await;
+        store(broker, HIGH_WATERMARKS, &watermarks).await;
     }
 
     /// Writes high watermarks alone.
