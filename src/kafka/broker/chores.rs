@@ -49,7 +49,7 @@ pub(super) async fn perform(broker: &Arc<Broker>, chore: Chore) {
         }
         Chore::CheckpointHighWatermarks => {
             broker.partitions.checkpoint_high_watermarks(broker).await;
-            config.high_watermark_interval
+            config.replication.high_watermark_interval
         }
         Chore::CheckpointStarts => {
             broker.partitions.checkpoint_starts(broker).await;

@@ -375,7 +375,7 @@ fn fetch_request(broker: &Broker, ask: Ask) -> FetchRequest {
             .with_fetch_offset(wanted.offset.0)
             .with_last_fetched_epoch(number(wanted.last_fetched_epoch))
             .with_log_start_offset(wanted.log_start.0)
-            .with_partition_max_bytes(config.replica_fetch_max_bytes);
+            .with_partition_max_bytes(config.replication.fetch_max_bytes);
         match topics.last_mut().filter(|last| last.topic_id == topic_id) {
             Some(topic) => topic.partitions.push(partition),
             None => topics.push(
@@ -393,8 +393,8 @@ fn fetch_request(broker: &Broker, ask: Ask) -> FetchRequest {
     FetchRequest::default()
         .with_replica_state(replica)
         .with_max_wait_ms(i32::try_from(wait).unwrap_or(i32::MAX))
-        .with_min_bytes(config.replica_fetch_min_bytes)
-        .with_max_bytes(config.replica_fetch_response_max_bytes)
+        .with_min_bytes(config.replication.fetch_min_bytes)
+        .with_max_bytes(config.replication.fetch_response_max_bytes)
         .with_session_id(ask.session_id)
         .with_session_epoch(ask.session_epoch)
         .with_topics(topics)

@@ -17,6 +17,7 @@ mod controller_configs;
 mod controller_link;
 mod controller_partitions;
 mod controller_topics;
+mod current_leader;
 mod dispatch;
 mod fetch_sessions;
 mod fetcher;

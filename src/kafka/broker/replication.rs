@@ -9,9 +9,12 @@
 //! records of from here; those of written records are found again in their batches. Leader epochs and high
 //! watermarks of partitions with one replica are told to no observer, since nothing can differ.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    ops::ControlFlow,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use super::{
@@ -123,8 +126,8 @@ impl Broker {
         let config = &self.config.config;
         Replica::new(ReplicaConfig {
             broker: self.id(),
-            lag_time_max: config.replica_lag_time_max,
-            fetch_backoff: config.replica_fetch_backoff,
+            lag_time_max: config.replication.lag_time_max,
+            fetch_backoff: config.replication.fetch_backoff,
             policy: ReplicaPolicy::default(),
         })
     }
@@ -164,7 +167,8 @@ impl Broker {
             let task = Arc::clone(self);
             let run = async move { super::alter_partition::run(&task).await };
             self.env.tasks.spawn("alter-partition", Box::pin(run));
-            let first = self.env.clock.now() + self.config.config.high_watermark_interval;
+            let first =
+                self.env.clock.now() + self.config.config.replication.high_watermark_interval;
             self.ticker.schedule(first, Due::Chore(Chore::CheckpointHighWatermarks));
         }
     }
@@ -216,93 +220,97 @@ impl Held {
         fetched: &[u8],
         effect: Effect,
         after: &mut Aftermath,
-    ) -> std::ops::ControlFlow<()> {
-        let wall_time = broker.env.clock.wall_time();
-        let is_replicated = self.replicas > 1;
-        let mut tell = |change| {
-            if is_replicated {
-                after.events.push(Event::Replica { partition: partition.id.clone(), change });
-            }
-        };
-        let changed = match effect {
+    ) -> ControlFlow<()> {
+        match effect {
             Effect::BecomeLeader { epoch } => {
                 self.log.assign_epoch(epoch);
-                tell(ReplicaChange::Leads { epoch, start: self.log.end_offset() });
-                after.follow = Some(None);
-                after.moved = true;
-                Ok(())
+                let start = self.log.end_offset();
+                self.tell(partition, ReplicaChange::Leads { epoch, start }, after);
+                (after.follow, after.moved) = (Some(None), true);
             }
             Effect::BecomeFollower { leader, epoch } => {
                 self.term += 1;
-                tell(ReplicaChange::Follows { leader, epoch });
-                after.follow = Some(leader);
-                (after.moved, after.lost) = (true, true);
-                Ok(())
+                self.tell(partition, ReplicaChange::Follows { leader, epoch }, after);
+                (after.follow, after.moved, after.lost) = (Some(leader), true, true);
             }
             Effect::SetHighWatermark(offset) => {
                 let before = self.log.high_watermark();
                 let now = self.log.set_high_watermark(offset);
                 if now != before {
-                    tell(ReplicaChange::HighWatermark(now));
+                    self.tell(partition, ReplicaChange::HighWatermark(now), after);
                     after.moved = true;
                 }
-                Ok(())
             }
-            Effect::LowWatermarkMoved => {
-                after.moved = true;
-                Ok(())
-            }
-            Effect::AppendFetched => match self.append_fetched(broker, partition, fetched) {
-                Ok(()) => Ok(()),
-                Err(AppendError::Log(error)) => Err(error),
-                Err(error) => {
-                    tracing::warn!(partition = %partition.id, %error, "fetched records refused");
-                    let Held { log, replica, .. } = self;
-                    let facts = Facts { now: broker.env.clock.now(), log, brokers: broker };
-                    replica.as_mut().expect("it gave the effect").handle_append_failed(facts);
-                    return std::ops::ControlFlow::Break(());
-                }
-            },
+            Effect::LowWatermarkMoved => after.moved = true,
+            Effect::AppendFetched => return self.take_fetched(broker, partition, fetched, after),
+            // A follower that has not got as far as the leader deleted learns it with a later fetch.
             Effect::RaiseLogStart(offset) => {
-                // A follower that has not got as far as the leader deleted learns it with a later fetch.
-                if self.log.advance_start_offset(offset).is_ok() {
-                    after.moved = true;
-                }
-                Ok(())
+                after.moved |= self.log.advance_start_offset(offset).is_ok();
             }
             Effect::TruncateTo(offset) => {
-                let end = self.log.end_offset();
-                let cut = self.log.truncate_to(offset, wall_time);
-                if self.log.end_offset() < end {
-                    tell(ReplicaChange::Truncated { from: end, to: self.log.end_offset() });
-                    after.truncated = Some(self.log.end_offset());
-                    after.moved = true;
-                }
-                cut
+                let now = broker.env.clock.wall_time();
+                return self.cut(partition, after, |log| log.truncate_to(offset, now));
             }
             Effect::TruncateFullyAndStartAt(offset) => {
-                let end = self.log.end_offset();
-                let cut = self.log.truncate_fully_and_start_at(offset, wall_time);
-                tell(ReplicaChange::Truncated { from: end, to: offset });
-                (after.truncated, after.moved) = (Some(Offset(0)), true);
-                cut
+                let now = broker.env.clock.wall_time();
+                let cut = |log: &mut Log| log.truncate_fully_and_start_at(offset, now);
+                return self.cut(partition, after, cut);
             }
-            Effect::AlterPartition(request) => {
-                after.alter.push(request);
-                Ok(())
-            }
-            Effect::Observe(event) => {
-                tell(ReplicaChange::Isr(event));
-                Ok(())
-            }
-        };
-        match changed {
-            Ok(()) => std::ops::ControlFlow::Continue(()),
+            Effect::AlterPartition(request) => after.alter.push(request),
+            Effect::Observe(event) => self.tell(partition, ReplicaChange::Isr(event), after),
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn tell(&self, partition: &Partition, change: ReplicaChange, after: &mut Aftermath) {
+        if self.replicas > 1 {
+            after.events.push(Event::Replica { partition: partition.id.clone(), change });
+        }
+    }
+
+    /// Truncates the log, one way or the other.
+    fn cut(
+        &mut self,
+        partition: &Partition,
+        after: &mut Aftermath,
+        cut: impl FnOnce(&mut Log) -> Result<(), LogError>,
+    ) -> ControlFlow<()> {
+        let from = self.log.end_offset();
+        let result = cut(&mut self.log);
+        let (start, to) = (self.log.start_offset(), self.log.end_offset());
+        if to != from {
+            self.tell(partition, ReplicaChange::Truncated { from, to }, after);
+            // One that begins anew has nothing clean.
+            after.truncated = Some(if start == to { Offset(0) } else { to });
+            after.moved = true;
+        }
+        match result {
+            Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
                 after.failed = Some(error);
-                std::ops::ControlFlow::Break(())
+                ControlFlow::Break(())
             }
         }
+    }
+
+    fn take_fetched(
+        &mut self,
+        broker: &Broker,
+        partition: &Partition,
+        fetched: &[u8],
+        after: &mut Aftermath,
+    ) -> ControlFlow<()> {
+        match self.append_fetched(broker, partition, fetched) {
+            Ok(()) => return ControlFlow::Continue(()),
+            Err(AppendError::Log(error)) => after.failed = Some(error),
+            Err(error) => {
+                tracing::warn!(partition = %partition.id, %error, "fetched records refused");
+                let Held { log, replica, .. } = self;
+                let facts = Facts { now: broker.env.clock.now(), log, brokers: broker };
+                replica.as_mut().expect("it gave the effect").handle_append_failed(facts);
+            }
+        }
+        ControlFlow::Break(())
     }
 
     /// Nothing is appended to a log that is closed, or about to be.

@@ -22,10 +22,11 @@ use kafka_protocol::{
 };
 use uuid::Uuid;
 
-use super::{codes, current_leader::CurrentLeaders};
+use super::codes;
 use crate::kafka::{
     broker::{
         BrokerEndpoint,
+        current_leader::CurrentLeaders,
         dispatch::{Answer, Call},
         fetch_sessions::{Answers, Ask, Asks, Demand, Found, PartitionKey, TopicKey},
         partitions::{Held, Partition},
@@ -483,7 +484,7 @@ impl Reading<'_> {
                 return Ok(diverging(marked(held, data), epoch, end));
             }
         };
-        if self.broker.config.config.rack_aware_reads
+        if self.broker.config.config.replication.rack_aware_reads
             && let Some(leader) = replica.leader()
             && let Some(nearer) = leader.preferred_read_replica(
                 held.facts(self.broker),

@@ -8,7 +8,6 @@ pub(super) mod codes;
 pub(super) mod config_resources;
 pub(super) mod create_partitions;
 pub(super) mod create_topics;
-pub(super) mod current_leader;
 pub(super) mod delete_groups;
 pub(super) mod delete_records;
 pub(super) mod delete_topics;

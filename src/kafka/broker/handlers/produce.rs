@@ -17,10 +17,10 @@ use kafka_protocol::{
     protocol::{StrBytes, VersionRange},
 };
 
-use super::current_leader::CurrentLeaders;
 use crate::kafka::{
     broker::{
         BrokerEndpoint,
+        current_leader::CurrentLeaders,
         dispatch::{Answer, Call, Close},
         partitions::{Partition, WriteError, Written},
         purgatory::wait_on,

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::super::settings::{ConfigError, Settings};
-use super::topic::TopicConfig;
+use super::{replication::ReplicationConfig, topic::TopicConfig};
 
 /// `server.properties`, as far as the broker models it.
 #[derive(Clone, PartialEq, Debug)]
@@ -63,16 +63,7 @@ pub struct BrokerConfig {
     pub flush_start_offset_checkpoint_interval: Duration,
     /// How long a fetch between brokers waits at the other side.
     pub replica_fetch_wait: Duration,
-    pub replica_fetch_min_bytes: i32,
-    /// Of one partition, and of all together.
-    pub replica_fetch_max_bytes: i32,
-    pub replica_fetch_response_max_bytes: i32,
-    pub replica_fetch_backoff: Duration,
-    pub replica_lag_time_max: Duration,
-    /// How often high watermarks are written.
-    pub high_watermark_interval: Duration,
-    /// Whether consumers are sent to a replica in their rack.
-    pub rack_aware_reads: bool,
+    pub replication: ReplicationConfig,
     /// How long to wait for another broker's answer.
     pub request_timeout: Duration,
 }
@@ -142,14 +133,7 @@ impl BrokerConfig {
             flush_start_offset_checkpoint_interval: settings
                 .millis("log.flush.start.offset.checkpoint.interval.ms"),
             replica_fetch_wait: settings.millis("replica.fetch.wait.max.ms"),
-            replica_fetch_min_bytes: int("replica.fetch.min.bytes") as i32,
-            replica_fetch_max_bytes: int("replica.fetch.max.bytes") as i32,
-            replica_fetch_response_max_bytes: int("replica.fetch.response.max.bytes") as i32,
-            replica_fetch_backoff: settings.millis("replica.fetch.backoff.ms"),
-            replica_lag_time_max: settings.millis("replica.lag.time.max.ms"),
-            high_watermark_interval: settings
-                .millis("replica.high.watermark.checkpoint.interval.ms"),
-            rack_aware_reads: rack_aware_reads(settings)?,
+            replication: ReplicationConfig::from_settings(settings)?,
             request_timeout: settings.millis("request.timeout.ms"),
         })
     }
@@ -173,19 +157,6 @@ fn overrides(settings: &Settings) -> Result<BTreeMap<String, usize>, Vec<ConfigE
         return Err(vec![ConfigError::Conflict { names: vec![limit, NAME], reason }]);
     }
     Ok(overrides)
-}
-
-/// Kafka loads the class, and refuses to start without it. It has one of its own that chooses.
-fn rack_aware_reads(settings: &Settings) -> Result<bool, Vec<ConfigError>> {
-    const NAME: &str = "replica.selector.class";
-    match settings.text(NAME) {
-        "" | "org.apache.kafka.common.replica.LeaderSelector" => Ok(false),
-        "org.apache.kafka.common.replica.RackAwareReplicaSelector" => Ok(true),
-        other => Err(vec![ConfigError::NotModelled {
-            names: vec![NAME],
-            reason: format!("there is no class `{other}` here"),
-        }]),
-    }
 }
 
 fn queued_max_request_bytes(settings: &Settings) -> Result<Option<usize>, Vec<ConfigError>> {

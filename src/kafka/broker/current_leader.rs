@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use super::{BrokerEndpoint, state::Broker};
 use crate::kafka::{
-    broker::{BrokerEndpoint, state::Broker},
     metadata::Image,
     types::{BrokerId, LeaderEpoch},
 };
