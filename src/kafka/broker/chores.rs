@@ -12,6 +12,8 @@ use crate::kafka::{
 pub(super) enum Chore {
     /// Recovery points and high watermarks are written.
     CheckpointEnds,
+    /// High watermarks alone are written, on a broker with replicated partitions.
+    CheckpointHighWatermarks,
     /// Log starts are written.
     CheckpointStarts,
     /// Old segments of logs that are not compacted go.
@@ -21,6 +23,7 @@ pub(super) enum Chore {
 }
 
 impl Chore {
+    /// Those of every broker.
     pub fn of(config: &BrokerConfig) -> impl Iterator<Item = Chore> {
         let all = [Chore::CheckpointEnds, Chore::CheckpointStarts, Chore::Retention, Chore::Clean];
         let cleans = config.cleaner_enabled;
@@ -43,6 +46,10 @@ pub(super) async fn perform(broker: &Arc<Broker>, chore: Chore) {
         Chore::CheckpointEnds => {
             broker.partitions.checkpoint_ends(broker).await;
             config.flush_offset_checkpoint_interval
+        }
+        Chore::CheckpointHighWatermarks => {
+            broker.partitions.checkpoint_high_watermarks(broker).await;
+            config.replication.high_watermark_interval
         }
         Chore::CheckpointStarts => {
             broker.partitions.checkpoint_starts(broker).await;

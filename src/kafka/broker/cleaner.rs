@@ -79,6 +79,13 @@ impl Cleaner {
         self.checkpoint(broker).await;
     }
 
+    /// A log that was cut is clean up to there at most.
+    pub fn truncated(&self, id: &TopicPartition, end: Offset) {
+        if let Some(clean) = self.lock().clean.get_mut(id) {
+            *clean = end.min(*clean);
+        }
+    }
+
     /// For a log that has just been made.
     pub fn forget(&self, id: &TopicPartition) {
         self.lock().clean.remove(id);

@@ -228,7 +228,7 @@ async fn handle_clients(broker: &Arc<Broker>, api: &Api, call: &Call<'_>) -> Ans
         ApiKey::OffsetDelete => handlers::offset_delete::handle(broker, call).await,
         ApiKey::FindCoordinator => handlers::find_coordinator::handle(broker, call),
         ApiKey::ApiVersions => handlers::api_versions::handle(call),
-        ApiKey::DeleteRecords => handlers::delete_records::handle(broker, call),
+        ApiKey::DeleteRecords => handlers::delete_records::handle(broker, call).await,
         ApiKey::DescribeConfigs => handlers::describe_configs::handle(broker, call),
         ApiKey::InitProducerId => handlers::init_producer_id::handle(broker, call),
         ApiKey::OffsetForLeaderEpoch => handlers::offset_for_leader_epoch::handle(broker, call),

@@ -23,7 +23,7 @@ use super::{
     controller_link::NewTopic,
     node::draw_id,
     observer::Event,
-    partitions::Partition,
+    partitions::{Partition, Written},
     state::Broker,
     storage::Work,
     ticker::{DeadlineKey, Due},
@@ -40,11 +40,12 @@ use crate::{
             },
             records::Record,
         },
-        log::{AppendInfo, AppendOrigin, MinOneMessage},
+        log::{AppendOrigin, MinOneMessage},
         protocol::{
             ResponseError,
             batch::{BatchBuilder, BatchOptions, Batches, Compression},
         },
+        replica::RequiredAcks,
         types::{BrokerId, Offset, Timestamp, TopicPartition},
     },
 };
@@ -71,8 +72,19 @@ struct State {
     coordinator: GroupCoordinator,
     waiting: BTreeMap<RequestToken, oneshot::Sender<GroupResponse>>,
     /// Appends whose outcome the coordinator has not heard, in order.
-    appends: VecDeque<(AppendToken, Option<Result<(), ResponseError>>)>,
+    appends: VecDeque<Append>,
     armed: Option<(Instant, DeadlineKey)>,
+    /// This broker coordinates these groups no longer.
+    resigned: bool,
+}
+
+/// An append as far as it has come.
+struct Append {
+    token: AppendToken,
+    /// Where the high watermark must be before it counts.
+    required: Offset,
+    /// Whether it is in the log, once it is settled there.
+    outcome: Option<Result<(), ResponseError>>,
 }
 
 /// What a coordinator's decision leaves to wait for.
@@ -84,7 +96,7 @@ pub(super) struct Pending {
 /// An append that has to be synced before it counts.
 struct Unsettled {
     append: AppendToken,
-    info: AppendInfo,
+    written: Written,
 }
 
 impl Groups {
@@ -189,11 +201,20 @@ impl Groups {
         }
     }
 
+    /// More of what a coordinator wrote may be committed.
+    pub async fn commit(&self, broker: &Arc<Broker>, index: i32) {
+        let shard = self.lock().get(&index).cloned();
+        if let Some(shard) = shard {
+            let unsettled = shard.advance(broker, &mut shard.lock());
+            Pending { shard, unsettled }.settle(broker).await;
+        }
+    }
+
     /// Takes up the partitions of the offsets topic that this broker has come to lead, gives up those that
-    /// are gone, and has offsets of deleted partitions forgotten. A partition is read in full before
+    /// it leads no longer, and has offsets of deleted partitions forgotten. A partition is read in full before
     /// anybody can ask, so no request meets a coordinator that is loading.
     pub async fn metadata_changed(&self, broker: &Arc<Broker>, deleted: &[TopicPartition]) {
-        self.give_up_retired(broker);
+        self.give_up_lost(broker);
         if !deleted.is_empty() {
             for shard in self.all() {
                 shard
@@ -208,7 +229,7 @@ impl Groups {
         for index in topic.partitions.keys() {
             let id = TopicPartition::new(OFFSETS_TOPIC, *index);
             let Some(partition) = broker.partitions.get(&id) else { continue };
-            if !self.lock().contains_key(index) {
+            if partition.is_leader() && !self.lock().contains_key(index) {
                 let shard = Arc::new(Shard::load(self, broker, *index, partition));
                 self.lock().insert(*index, Arc::clone(&shard));
                 shard
@@ -227,12 +248,18 @@ impl Groups {
     }
 
     /// Whoever waits for one of these coordinators is sent to look for it again.
-    fn give_up_retired(&self, broker: &Arc<Broker>) {
-        for shard in self.all().into_iter().filter(|shard| shard.partition.is_retired()) {
+    fn give_up_lost(&self, broker: &Arc<Broker>) {
+        let is_lost = |shard: &Arc<Shard>| {
+            let partition = &shard.partition;
+            partition.is_retired() || !partition.is_leader()
+        };
+        for shard in self.all().into_iter().filter(is_lost) {
             self.lock().remove(&shard.index);
             let mut state = shard.lock();
             let fresh = GroupCoordinator::new(self.config.clone());
             let coordinator = std::mem::replace(&mut state.coordinator, fresh);
+            state.resigned = true;
+            state.appends.clear();
             let mut effects = Vec::new();
             coordinator.resign(&mut effects);
             shard.carry_out(broker, &mut state, effects);
@@ -244,11 +271,11 @@ impl Pending {
     /// Settles the appends and does what follows from that, until nothing is left to do.
     pub async fn settle(self, broker: &Arc<Broker>) {
         let Pending { shard, mut unsettled } = self;
-        while let Some(Unsettled { append, info }) = unsettled.pop_front() {
-            let settled = shard.partition.settle(broker, &info).await;
+        while let Some(Unsettled { append, written }) = unsettled.pop_front() {
+            let settled = shard.partition.settle(broker, &written).await;
             let result = settled.map_err(|_| ResponseError::KafkaStorageError);
             let mut state = shard.lock();
-            unsettled.extend(shard.append_done(broker, &mut state, append, result));
+            unsettled.extend(shard.append_settled(broker, &mut state, append, result));
         }
         shard.arm(broker);
     }
@@ -272,7 +299,7 @@ impl Shard {
             from = next;
         }
         let (waiting, appends) = (BTreeMap::new(), VecDeque::new());
-        let state = State { coordinator, waiting, appends, armed: None };
+        let state = State { coordinator, waiting, appends, armed: None, resigned: false };
         Shard { index, partition, state: Mutex::new(state) }
     }
 
@@ -298,7 +325,7 @@ impl Shard {
         let mut state = self.lock();
         let mut effects = Vec::new();
         // Whoever came too late finds no coordinator here.
-        if self.partition.is_retired() {
+        if state.resigned || self.partition.is_retired() {
             return Pending { shard: Arc::clone(self), unsettled: VecDeque::new() };
         }
         decide(&mut state, now(broker), &mut effects);
@@ -324,13 +351,16 @@ impl Shard {
                 }
                 Effect::Observe(event) => broker.observe(Event::Group(event)),
                 Effect::Append { append, records } => {
-                    state.appends.push_back((append, None));
                     let batch = encode(&records, broker);
-                    match self.partition.write(broker, &batch, AppendOrigin::Coordinator) {
-                        Ok(info) => unsettled.push_back(Unsettled { append, info }),
+                    let (origin, acks) = (AppendOrigin::Coordinator, RequiredAcks::Leader);
+                    let written = self.partition.write(broker, &batch, origin, acks);
+                    let required = written.as_ref().map_or(Offset(0), Written::required);
+                    state.appends.push_back(Append { token: append, required, outcome: None });
+                    match written {
+                        Ok(written) => unsettled.push_back(Unsettled { append, written }),
                         Err(error) => {
-                            let code = super::handlers::codes::of_append(&error);
-                            unsettled.extend(self.append_done(broker, state, append, Err(code)));
+                            let result = Err(error.code());
+                            unsettled.extend(self.append_settled(broker, state, append, result));
                         }
                     }
                 }
@@ -339,25 +369,46 @@ impl Shard {
         unsettled
     }
 
-    /// Notes an append's outcome and tells the coordinator of all that are next in turn.
-    fn append_done(
+    /// Notes that an append is in the log, or failed.
+    fn append_settled(
         &self,
         broker: &Arc<Broker>,
         state: &mut State,
         append: AppendToken,
         result: Result<(), ResponseError>,
     ) -> VecDeque<Unsettled> {
-        if let Some((_, outcome)) = state.appends.iter_mut().find(|(token, _)| *token == append) {
-            *outcome = Some(result);
+        if let Some(append) = state.appends.iter_mut().find(|known| known.token == append) {
+            append.outcome = Some(result);
         }
+        self.advance(broker, state)
+    }
+
+    /// Tells the coordinator what became of the appends that are next in turn: those that are committed or
+    /// failed. The others are looked at again when the high watermark has moved.
+    fn advance(&self, broker: &Arc<Broker>, state: &mut State) -> VecDeque<Unsettled> {
         let mut unsettled = VecDeque::new();
-        while let Some((append, Some(result))) = state.appends.front().copied() {
+        while let Some(Append { token, required, outcome: Some(result) }) = state.appends.front() {
+            let (token, required, result) = (*token, *required, *result);
+            if result.is_ok() && !self.is_committed(required) {
+                break;
+            }
             state.appends.pop_front();
             let mut effects = Vec::new();
-            state.coordinator.handle_append_done(now(broker), append, result, &mut effects);
+            state.coordinator.handle_append_done(now(broker), token, result, &mut effects);
             unsettled.extend(self.carry_out(broker, state, effects));
         }
         unsettled
+    }
+
+    /// If not, the storage task comes back when that may have changed.
+    fn is_committed(&self, required: Offset) -> bool {
+        let is_committed = || self.partition.log().high_watermark() >= required;
+        if is_committed() {
+            return true;
+        }
+        self.partition.coordinator_waits.store(true, Ordering::Relaxed);
+        // It may have moved before anybody knew that somebody waits.
+        is_committed()
     }
 
     /// Sees to it that the ticker comes back in time. A deadline that moved away costs one look too many

@@ -195,7 +195,7 @@ impl Broker {
         }
         let before = std::mem::replace(&mut store.lock().image, Arc::clone(&loaded.image));
         retirement::retire_partitions(self).await?;
-        startup::open_partitions(self).await?;
+        startup::follow_partitions(self, &before).await?;
         self.apply_topic_configs(&before);
         let deleted = loaded.image.deleted_since(&before);
         self.groups.metadata_changed(self, &deleted).await;

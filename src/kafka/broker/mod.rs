@@ -5,18 +5,20 @@
 //! partition, request or group. A request's way: `connection` (frames) -> `dispatch` (head, version) ->
 //! `handlers` (one file per API) -> `partitions` and `groups`, and back, in the order of requests.
 //!
-//! Departure from Kafka in this version: of a partition only its leader's replica is kept, so its high watermark is
-//! its flushed or appended end.
 
 mod active_controller;
 mod admission;
+mod alter_partition;
 mod chores;
 mod cleaner;
 mod connection;
 mod controller_channel;
 mod controller_link;
+mod current_leader;
 mod dispatch;
 mod fetch_sessions;
+mod fetcher;
+mod fetcher_session;
 mod groups;
 mod handlers;
 mod lifecycle;
@@ -31,6 +33,7 @@ mod peer;
 mod producer_ids;
 mod purgatory;
 mod quorum;
+mod replication;
 mod response;
 mod retirement;
 mod signal;
@@ -43,4 +46,4 @@ mod ticker;
 
 pub use meta_properties::{DirectoryError, cluster_of, new_cluster_id};
 pub use node::{BrokerEndpoint, InitialTopic, Node, NodeConfig, NodeError};
-pub use observer::{Event, Observer};
+pub use observer::{Event, Observer, ReplicaChange};

@@ -2,7 +2,8 @@
 
 use crate::kafka::{
     coordinator::group::GroupEvent,
-    types::{Offset, ProducerEpoch, ProducerId, Sequence, TopicPartition},
+    replica::ReplicaEvent,
+    types::{BrokerId, LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, TopicPartition},
 };
 
 #[derive(Clone, PartialEq, Debug)]
@@ -37,10 +38,36 @@ pub enum Event {
         upto: Offset,
     },
     Group(GroupEvent),
+    /// Of a partition with more replicas than one.
+    Replica {
+        partition: TopicPartition,
+        change: ReplicaChange,
+    },
     /// The disk failed; the broker stops.
     StorageFailed {
         error: String,
     },
+}
+
+/// What happened to this broker's replica of a partition.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ReplicaChange {
+    /// It leads; its epoch begins here in its log.
+    Leads {
+        epoch: LeaderEpoch,
+        start: Offset,
+    },
+    Follows {
+        leader: Option<BrokerId>,
+        epoch: LeaderEpoch,
+    },
+    HighWatermark(Offset),
+    /// The log that ended at `from` ends at `to`.
+    Truncated {
+        from: Offset,
+        to: Offset,
+    },
+    Isr(ReplicaEvent),
 }
 
 /// Receives events in the order in which they happen. Called from within the broker's work: it must

@@ -1,24 +1,30 @@
-//! The partitions this broker holds: their logs, who waits for them, and when they are synced.
+//! The partitions this broker holds: their logs and replicas, who waits for them, and when logs are synced.
+//!
+//! What replication asks of a partition is in `replication`.
 
 use std::{
     collections::BTreeMap,
     io,
+    ops::{Deref, DerefMut},
     sync::{
         Arc, Mutex, MutexGuard,
-        atomic::{AtomicBool, AtomicI32, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
 use uuid::Uuid;
 
-use super::{observer::Event, purgatory::Waiters, state::Broker, storage::Work, ticker::Due};
+use super::{
+    handlers::codes, observer::Event, purgatory::Waiters, state::Broker, storage::Work, ticker::Due,
+};
 use crate::kafka::{
     log::{
         AppendError, AppendInfo, AppendOrigin, Log, LogError, Outcome, PendingFlush, store_offsets,
     },
-    protocol::batch::BatchHeader,
-    types::{LeaderEpoch, Offset, TopicName, TopicPartition},
+    protocol::{ResponseError, batch::BatchHeader},
+    replica::{Effect, Replica, RequiredAcks},
+    types::{Offset, TopicName, TopicPartition},
 };
 
 /// `producer.id.expiration.check.interval.ms`, which is internal to Kafka.
@@ -30,45 +36,115 @@ pub(super) const LOG_STARTS: &str = "log-start-offset-checkpoint";
 pub(super) const CLEANER_OFFSETS: &str = "cleaner-offset-checkpoint";
 pub(super) const HIGH_WATERMARKS: &str = "replication-offset-checkpoint";
 
-/// One partition and its log.
+/// One partition: its log, and this broker's part in its replication.
 pub(super) struct Partition {
     pub id: TopicPartition,
     pub topic_id: Uuid,
-    leader_epoch: AtomicI32,
+    /// Who waits for the high watermark, the low one, or the end of this broker's leadership.
     pub waiters: Waiters,
-    log: Mutex<Log>,
-    /// Its topic was deleted: whoever still holds it must find nothing in it.
+    /// Followers' fetches, which wait for the end of the log to move.
+    pub followers: Waiters,
+    held: Mutex<Held>,
+    /// Its topic was deleted, or this broker is no replica of it any more: whoever still holds it must find
+    /// nothing in it.
     retired: AtomicBool,
     /// A deadline for the log's next flush is in the ticker.
     flush_scheduled: AtomicBool,
+    /// A coordinator wants to hear when the high watermark moves next.
+    pub coordinator_waits: AtomicBool,
+}
+
+/// What is locked together, since what the replica says holds for the log as it is then.
+pub(super) struct Held {
+    pub log: Log,
+    /// None for the log of metadata.
+    pub replica: Option<Replica>,
+    /// As many as are assigned.
+    pub replicas: usize,
+    /// Counts how often this broker began to follow: a write of an earlier term cannot be acknowledged.
+    pub term: u64,
+    /// Where the replica puts its effects; empty between two inputs, and kept to save the allocation.
+    pub effects: Vec<Effect>,
+}
+
+/// The log of a partition that is locked.
+pub(super) struct LogGuard<'a>(MutexGuard<'a, Held>);
+
+impl Deref for LogGuard<'_> {
+    type Target = Log;
+
+    fn deref(&self) -> &Log {
+        &self.0.log
+    }
+}
+
+impl DerefMut for LogGuard<'_> {
+    fn deref_mut(&mut self) -> &mut Log {
+        &mut self.0.log
+    }
+}
+
+/// A batch in the leader's log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Written {
+    pub info: AppendInfo,
+    /// That of [`Held::term`].
+    pub term: u64,
+}
+
+impl Written {
+    /// Where the high watermark must be before it is committed.
+    pub fn required(&self) -> Offset {
+        self.info.last_offset + 1
+    }
+}
+
+/// Why a batch was not written.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WriteError {
+    /// By the replica: it does not lead, or too few are in sync.
+    #[error("{0}")]
+    Refused(ResponseError),
+    #[error(transparent)]
+    Append(#[from] AppendError),
+}
+
+impl WriteError {
+    pub fn code(&self) -> ResponseError {
+        match self {
+            WriteError::Refused(code) => *code,
+            WriteError::Append(error) => codes::of_append(error),
+        }
+    }
+}
+
+impl From<LogError> for WriteError {
+    fn from(error: LogError) -> Self {
+        WriteError::Append(error.into())
+    }
 }
 
 impl Partition {
-    pub fn new(id: TopicPartition, topic_id: Uuid, leader_epoch: LeaderEpoch, log: Log) -> Self {
+    /// `replica` is `None` for the log of metadata.
+    pub fn new(id: TopicPartition, topic_id: Uuid, replica: Option<Replica>, log: Log) -> Self {
         Partition {
             id,
             topic_id,
-            leader_epoch: AtomicI32::new(leader_epoch.0),
             waiters: Waiters::default(),
-            log: Mutex::new(log),
+            followers: Waiters::default(),
+            held: Mutex::new(Held { log, replica, replicas: 1, term: 0, effects: Vec::new() }),
             retired: AtomicBool::new(false),
             flush_scheduled: AtomicBool::new(false),
+            coordinator_waits: AtomicBool::new(false),
         }
     }
 
-    pub fn log(&self) -> MutexGuard<'_, Log> {
-        self.log.lock().expect("no panic while a log is locked")
+    pub fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().expect("no panic while a log is locked")
     }
 
-    pub fn leader_epoch(&self) -> LeaderEpoch {
-        LeaderEpoch(self.leader_epoch.load(Ordering::Relaxed))
-    }
-
-    /// The broker leads the partition anew.
-    pub fn begin_epoch(&self, epoch: LeaderEpoch) {
-        let mut log = self.log();
-        self.leader_epoch.store(epoch.0, Ordering::Relaxed);
-        log.assign_epoch(epoch);
+    pub fn log(&self) -> LogGuard<'_> {
+        LogGuard(self.held())
     }
 
     pub fn is_retired(&self) -> bool {
@@ -82,49 +158,61 @@ impl Partition {
         log.abandon();
         drop(log);
         self.waiters.wake_all();
+        self.followers.wake_all();
     }
 
-    /// Appends one batch as the leader and makes it visible. Returns once it is as durable as the topic's
-    /// settings ask for: with one replica that is what `acks=1` and `acks=all` both mean.
+    /// Appends one batch as the leader. Returns once it is as durable as the topic's settings ask for, and
+    /// visible as far as replication allows: what `acks=1` means.
     pub async fn append(
         &self,
         broker: &Arc<Broker>,
         records: &[u8],
         origin: AppendOrigin,
-    ) -> Result<AppendInfo, AppendError> {
-        let info = self.write(broker, records, origin)?;
-        self.settle(broker, &info).await?;
-        Ok(info)
+        acks: RequiredAcks,
+    ) -> Result<Written, WriteError> {
+        let written = self.write(broker, records, origin, acks)?;
+        self.settle(broker, &written).await?;
+        Ok(written)
     }
 
-    /// The first half of an append: the batch is in the log, and nobody may hear of it yet.
+    /// The first half of an append: the batch is in the log, and no client may hear of it yet.
     pub fn write(
         &self,
         broker: &Arc<Broker>,
         records: &[u8],
         origin: AppendOrigin,
-    ) -> Result<AppendInfo, AppendError> {
+        acks: RequiredAcks,
+    ) -> Result<Written, WriteError> {
         let now = broker.env.clock.wall_time();
-        let mut log = self.log();
+        let mut held = self.held();
         // The log has been closed, or is about to be: what came later would not be synced.
         let closed = match (broker.ending.is_stopping(), self.is_retired()) {
             (true, _) => Some("the broker is stopping"),
-            (_, true) => Some("its topic is deleted"),
+            (_, true) => Some("it is no partition of this broker's any more"),
             _ => None,
         };
         if let Some(reason) = closed {
             let (path, source) = (self.id.to_string(), io::Error::other(reason));
             return Err(LogError::Io { action: "append to", path, source }.into());
         }
-        let appended = log.append_as_leader(records, origin, self.leader_epoch(), now);
-        drop(log);
+        let leader = held.replica.as_ref().and_then(Replica::leader);
+        let leader = leader.ok_or(WriteError::Refused(ResponseError::NotLeaderOrFollower))?;
+        let epoch = leader.check_append(&held.log, acks).map_err(WriteError::Refused)?;
+        let appended = held.log.append_as_leader(records, origin, epoch, now);
+        let (term, is_replicated) = (held.term, held.replicas > 1);
+        drop(held);
         let partition = self.id.clone();
         match &appended {
             Ok(info) if info.outcome == Outcome::Duplicate => {
                 let base_offset = info.first_offset;
                 broker.observe(Event::Deduplicated { partition, base_offset });
             }
-            Ok(info) => self.observe_append(broker, records, info),
+            Ok(info) => {
+                self.observe_append(broker, records, info);
+                if is_replicated {
+                    self.followers.wake_all();
+                }
+            }
             Err(error) => {
                 if let AppendError::Log(error) = error {
                     broker.fail(error);
@@ -132,23 +220,19 @@ impl Partition {
                 broker.observe(Event::AppendRejected { partition, error: error.to_string() });
             }
         }
-        appended
+        Ok(Written { info: appended?, term })
     }
 
-    /// The second half: syncs if the topic's settings ask for it, then lets everybody see the batch.
-    pub async fn settle(&self, broker: &Arc<Broker>, info: &AppendInfo) -> Result<(), LogError> {
-        if info.must_flush {
-            self.flush(broker).await?;
+    /// The second half: syncs if the topic's settings ask for it, then shows the batch as far as that makes
+    /// it committed.
+    pub async fn settle(&self, broker: &Arc<Broker>, written: &Written) -> Result<(), LogError> {
+        if written.info.must_flush {
+            self.flush(broker).await
         } else {
             self.schedule_flush(broker);
+            self.acknowledged_end_moved(broker);
+            Ok(())
         }
-        let mut log = self.log();
-        // A duplicate, or a flush that a later one has overtaken, moves nothing back.
-        let watermark = log.high_watermark().max(info.last_offset + 1);
-        log.set_high_watermark(watermark);
-        drop(log);
-        self.waiters.wake_all();
-        Ok(())
     }
 
     fn observe_append(&self, broker: &Broker, records: &[u8], info: &AppendInfo) {
@@ -199,7 +283,10 @@ impl Partition {
         let result = pending.sync().await;
         let done = self.log().flush_done(pending, result, broker.env.clock.now());
         match &done {
-            Ok(()) => broker.observe(Event::Flushed { partition: self.id.clone(), upto }),
+            Ok(()) => {
+                broker.observe(Event::Flushed { partition: self.id.clone(), upto });
+                self.acknowledged_end_moved(broker);
+            }
             // Its directory may have gone with its topic meanwhile.
             Err(_) if self.is_retired() => {}
             Err(error) => broker.fail(error),
@@ -259,17 +346,22 @@ impl Partitions {
     /// Writes recovery points and high watermarks.
     pub async fn checkpoint_ends(&self, broker: &Arc<Broker>) {
         let _turn = self.checkpointing.lock().await;
-        let mut points = BTreeMap::new();
-        let mut watermarks = BTreeMap::new();
+        let mut points = self.offsets(|log| log.recovery_point());
         let metadata = &broker.metadata.log;
         points.insert(metadata.id.clone(), metadata.log().recovery_point());
-        for partition in self.all() {
-            let log = partition.log();
-            points.insert(partition.id.clone(), log.recovery_point());
-            watermarks.insert(partition.id.clone(), log.high_watermark());
-        }
+        let watermarks = self.offsets(|log| log.high_watermark());
         store(broker, RECOVERY_POINTS, &points).await;
         store(broker, HIGH_WATERMARKS, &watermarks).await;
+    }
+
+    /// Writes high watermarks alone.
+    pub async fn checkpoint_high_watermarks(&self, broker: &Arc<Broker>) {
+        let _turn = self.checkpointing.lock().await;
+        store(broker, HIGH_WATERMARKS, &self.offsets(|log| log.high_watermark())).await;
+    }
+
+    fn offsets(&self, of: impl Fn(&Log) -> Offset) -> BTreeMap<TopicPartition, Offset> {
+        self.all().iter().map(|partition| (partition.id.clone(), of(&partition.log()))).collect()
     }
 
     /// Writes log starts: as in Kafka, only those that the segments' names do not tell.

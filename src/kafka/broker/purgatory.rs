@@ -3,12 +3,17 @@
 //! A waiting request is a [`Waiter`] hung on every partition it asks about; an append wakes all that
 //! hang there, and each looks again. Deadlines are the ticker's.
 
-use std::sync::{
-    Arc, Mutex, Weak,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use tokio::sync::Notify;
+
+use super::{partitions::Partition, state::Broker, ticker::Due};
 
 /// One request that waits.
 #[derive(Default, Debug)]
@@ -56,4 +61,35 @@ impl Waiters {
             }
         }
     }
+}
+
+/// Waits until `is_done`, asked again whenever one of these partitions' high watermark, low watermark or role
+/// may have moved, for `timeout` at most.
+pub(super) async fn wait_on(
+    broker: &Broker,
+    timeout: Duration,
+    partitions: &[Arc<Partition>],
+    mut is_done: impl FnMut() -> bool,
+) {
+    if partitions.is_empty() || is_done() {
+        return;
+    }
+    let waiter = Arc::new(Waiter::default());
+    let deadline = broker.env.clock.now() + timeout;
+    let key = broker.ticker.schedule(deadline, Due::Wake(Arc::clone(&waiter)));
+    loop {
+        for partition in partitions {
+            partition.waiters.add(&waiter);
+        }
+        // What came between the look and the hanging up woke nobody.
+        if is_done() || broker.ending.is_stopping() || broker.env.clock.now() >= deadline {
+            break;
+        }
+        tokio::select! {
+            biased;
+            () = waiter.wait() => {}
+            () = broker.ending.wait() => {}
+        }
+    }
+    broker.ticker.cancel(key);
 }

@@ -1,4 +1,4 @@
-//! Giving up partitions whose topic was deleted, and their directories.
+//! Giving up partitions whose topic was deleted, or that were moved to other brokers, and their directories.
 //!
 //! As in Kafka the directory gets another name at once and is removed after `file.delete.delay.ms`, so that
 //! a topic of the same name can be made meanwhile. A directory that belongs to another topic than the
@@ -27,7 +27,7 @@ pub(super) async fn retire_partitions(broker: &Arc<Broker>) -> Result<(), LogErr
     let image = broker.metadata.image();
     let mut some = false;
     for partition in broker.partitions.all() {
-        if partition.id.topic.as_str() == METADATA_TOPIC || is_in(&image, &partition) {
+        if partition.id.topic.as_str() == METADATA_TOPIC || is_in(broker, &image, &partition) {
             continue;
         }
         let delay = partition.log().config().file_delete_delay;
@@ -35,9 +35,10 @@ pub(super) async fn retire_partitions(broker: &Arc<Broker>) -> Result<(), LogErr
         let aside = format!("{dir}.{}{DELETED}", partition.topic_id.simple());
         partition.retire();
         broker.partitions.remove(&partition.id);
+        broker.replication.fetchers.forget(&partition.id);
         move_dir(broker, &dir, &aside)?;
         remove_later(broker, aside, delay);
-        tracing::info!(broker = broker.id().0, partition = %partition.id, "deleted with its topic");
+        tracing::info!(broker = broker.id().0, partition = %partition.id, "partition given up");
         some = true;
     }
     if some {
@@ -50,9 +51,10 @@ pub(super) async fn retire_partitions(broker: &Arc<Broker>) -> Result<(), LogErr
     Ok(())
 }
 
-fn is_in(image: &Image, partition: &Partition) -> bool {
+fn is_in(broker: &Broker, image: &Image, partition: &Partition) -> bool {
     let topic = image.topic_by_id(partition.topic_id);
-    topic.is_some_and(|topic| topic.partitions.contains_key(&partition.id.partition))
+    let found = topic.and_then(|topic| topic.partitions.get(&partition.id.partition));
+    found.is_some_and(|found| found.replicas.contains(&broker.id()))
 }
 
 /// Renames the partition's directory if it belongs to another topic: one that was deleted while this broker

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, io, sync::Arc};
 use super::{
     node::NodeConfig,
     observer::Event,
-    partitions::{CLEANER_OFFSETS, LOG_STARTS, Partition, RECOVERY_POINTS},
+    partitions::{CLEANER_OFFSETS, HIGH_WATERMARKS, LOG_STARTS, Partition, RECOVERY_POINTS},
     retirement,
     state::Broker,
 };
@@ -17,8 +17,10 @@ use crate::{
             CheckpointError, Log, LogError, OpenOptions, Recovery, Shutdown, load_offsets,
             read_text, store_partition_metadata,
         },
-        metadata::{METADATA_TOPIC, METADATA_TOPIC_ID, PartitionImage, TopicImage},
-        types::{BrokerEpoch, LeaderEpoch, Offset, TopicPartition},
+        metadata::{
+            Image, METADATA_TOPIC, METADATA_TOPIC_ID, PartitionDelta, PartitionImage, TopicImage,
+        },
+        types::{BrokerEpoch, Offset, TopicPartition},
     },
 };
 
@@ -35,6 +37,7 @@ pub(super) struct DataDir {
     pub broker_epoch: BrokerEpoch,
     recovery_points: BTreeMap<TopicPartition, Offset>,
     log_starts: BTreeMap<TopicPartition, Offset>,
+    high_watermarks: BTreeMap<TopicPartition, Offset>,
     /// Where the last cleaning of each log ended.
     pub clean: BTreeMap<TopicPartition, Offset>,
 }
@@ -58,6 +61,7 @@ impl DataDir {
             broker_epoch,
             recovery_points: load_offsets(disk, RECOVERY_POINTS)?,
             log_starts: load_offsets(disk, LOG_STARTS)?,
+            high_watermarks: load_offsets(disk, HIGH_WATERMARKS)?,
             clean: load_offsets(disk, CLEANER_OFFSETS)?,
         })
     }
@@ -116,24 +120,25 @@ pub(super) async fn open_metadata_log(
     // What of it is committed the quorum will say.
     let (log, _) = Log::open(Arc::clone(&env.disk), &id.to_string(), topic, &options).await?;
     // Each batch goes under the epoch of the quorum's leader, which the caller gives.
-    Ok(Partition::new(id, METADATA_TOPIC_ID, LeaderEpoch(0), log))
+    Ok(Partition::new(id, METADATA_TOPIC_ID, None, log))
 }
 
-/// Opens the logs of all partitions that this broker leads and has not opened yet.
-pub(super) async fn open_partitions(broker: &Arc<Broker>) -> Result<(), LogError> {
+/// Lets the partitions that this broker is a replica of follow what changed since `before`; opens the logs of
+/// new ones.
+pub(super) async fn follow_partitions(
+    broker: &Arc<Broker>,
+    before: &Image,
+) -> Result<(), LogError> {
     let image = broker.metadata.image();
-    for topic in image.topics() {
-        for (index, partition) in &topic.partitions {
-            let id = TopicPartition { topic: topic.name.clone(), partition: *index };
-            if partition.leader != broker.id() {
-                continue;
-            }
-            match broker.partitions.get(&id) {
-                None => open_partition(broker, id, topic, partition).await?,
-                Some(held) if held.leader_epoch() < partition.leader_epoch => {
-                    held.begin_epoch(partition.leader_epoch);
-                }
-                Some(_) => {}
+    for PartitionDelta { id, topic_id, after, .. } in image.partitions_changed_since(before) {
+        let Some(after) = after.filter(|after| after.replicas.contains(&broker.id())) else {
+            continue;
+        };
+        match broker.partitions.get(&id) {
+            Some(partition) => partition.follow_metadata(broker, &after),
+            None => {
+                let topic = image.topic_by_id(topic_id).expect("it has the partition");
+                open_partition(broker, id, topic, &after).await?;
             }
         }
     }
@@ -159,17 +164,18 @@ async fn open_partition(
     let topic_config = Arc::new(topic_config(config, topic));
     let (mut log, recovery) =
         Log::open(Arc::clone(&env.disk), &dir, topic_config, &options).await?;
-    // With one replica everything in the log is committed.
-    log.set_high_watermark(log.end_offset());
-    log.assign_epoch(image.leader_epoch);
     if is_new {
         let stored = store_partition_metadata(env.disk.as_ref(), &dir, topic.id).await;
         stored.map_err(|source| LogError::Io { action: "describe", path: dir, source })?;
     } else {
+        // As far as the log is known to be committed; what more is, replication tells.
+        let known = broker.data_dir.high_watermarks.get(&id).copied();
+        log.set_high_watermark(known.unwrap_or_default());
         observe_recovery(broker, &id, &log, &recovery);
     }
-    let partition = Partition::new(id, topic.id, image.leader_epoch, log);
-    broker.partitions.insert(Arc::new(partition));
+    let partition = Arc::new(Partition::new(id, topic.id, Some(broker.new_replica()), log));
+    partition.follow_metadata(broker, image);
+    broker.partitions.insert(partition);
     Ok(())
 }
 

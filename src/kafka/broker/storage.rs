@@ -24,6 +24,8 @@ pub(super) enum Work {
     Flush(TopicPartition),
     /// Records that a coordinator wrote, and waits for.
     Settle(Pending),
+    /// More may be committed of what the coordinator of this partition of the offsets topic wrote.
+    Commit(i32),
     /// Files that nobody reads any more.
     Remove(Vec<String>),
 }
@@ -88,6 +90,7 @@ async fn perform(broker: &Arc<Broker>, work: Work) {
             }
         }
         Work::Settle(pending) => pending.settle(broker).await,
+        Work::Commit(index) => broker.groups.commit(broker, index).await,
         Work::Remove(paths) => chores::remove(broker, paths),
     }
 }

@@ -23,6 +23,8 @@ pub(super) enum Due {
     Groups(i32),
     Chore(Chore),
     ExpireProducers,
+    /// The ISRs of partitions that this broker leads are to be looked at.
+    CheckIsrs,
 }
 
 /// Names a deadline, to cancel it.
@@ -97,6 +99,7 @@ fn act(broker: &Arc<Broker>, due: Due) {
         Due::Store(work) => broker.storage.add(work),
         Due::Groups(index) => broker.groups.handle_deadline(broker, index),
         Due::Chore(chore) => broker.storage.add_chore(chore),
+        Due::CheckIsrs => broker.check_isrs(),
         Due::ExpireProducers => {
             broker.partitions.expire_producers(broker);
             let at = broker.env.clock.now() + super::partitions::PRODUCER_EXPIRATION_CHECK;

@@ -5,6 +5,7 @@
 mod broker;
 mod consumer;
 mod producer;
+mod replication;
 mod topic;
 
 pub use broker::BrokerConfig;

@@ -46,6 +46,8 @@ pub(super) struct FlushState {
     next_id: u64,
     /// The flush that replaces the file of epochs; two at a time would undo each other.
     epochs_in_flight: Option<u64>,
+    /// How far flushes got that ended while the file of epochs was under way with another.
+    synced: Offset,
     /// Nothing may be written any more; flushes under way know it too.
     abandoned: Arc<AtomicBool>,
 }
@@ -86,6 +88,7 @@ impl FlushState {
             in_flight: BTreeMap::new(),
             next_id: 0,
             epochs_in_flight: None,
+            synced: recovery_point,
             abandoned: Arc::default(),
         }
     }
@@ -101,7 +104,7 @@ impl FlushState {
     }
 
     pub fn set_recovery_point(&mut self, offset: Offset) {
-        self.recovery_point = offset;
+        (self.recovery_point, self.synced) = (offset, offset);
     }
 
     pub fn rolled(&mut self, base: Offset, snapshot: Option<DirtyFile>) {
@@ -123,6 +126,7 @@ impl FlushState {
         self.truncations += 1;
         self.recovery_point = self.recovery_point.min(end);
         self.asked = self.asked.min(end);
+        self.synced = self.synced.min(end);
         self.rolled = self.rolled.filter(|&base| base <= end);
         self.directory_changed = true;
     }
@@ -297,9 +301,11 @@ impl Log {
             state.in_flight.remove(&pending.id);
             state.epochs_in_flight = state.epochs_in_flight.filter(|&id| id != pending.id);
             // The file of epochs must be as far as the recovery point says.
-            let epochs_stored = state.epochs_in_flight.is_none();
-            if epochs_stored && pending.work.truncations == state.truncations {
-                state.recovery_point = state.recovery_point.max(pending.work.upto);
+            if pending.work.truncations == state.truncations {
+                state.synced = state.synced.max(pending.work.upto);
+            }
+            if state.epochs_in_flight.is_none() {
+                state.recovery_point = state.recovery_point.max(state.synced);
             }
             state.last_flush = now;
             Ok(())

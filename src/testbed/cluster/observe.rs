@@ -53,6 +53,8 @@ impl Observer for BrokerJournal {
             Event::AppendRejected { partition, error } => {
                 EventKind::AppendRejected { partition, error: error.into() }
             }
+            // Histories do not tell of replicas yet.
+            Event::Replica { .. } => return,
             Event::Flushed { partition, upto } => EventKind::Flushed { partition, upto },
             Event::StorageFailed { error } => EventKind::StorageFailed { error: error.into() },
             Event::Group(event) => match super::group_events::kind_of(event) {

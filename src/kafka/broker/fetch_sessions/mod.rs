@@ -15,5 +15,6 @@ mod shared;
 mod tests;
 
 pub(super) use cache::{Demand, Turn};
+pub(super) use session::next_epoch;
 pub(super) use session::{Answers, Ask, Asks, Found, PartitionKey, TopicKey};
 pub(super) use shared::FetchSessions;

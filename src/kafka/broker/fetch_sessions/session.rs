@@ -39,6 +39,10 @@ pub(in super::super) struct Ask {
     pub max_bytes: i32,
     /// -1 for a client that does not say.
     pub current_leader_epoch: i32,
+    /// -1 for a client that does not say.
+    pub last_fetched_epoch: i32,
+    /// Where a follower's log starts; -1 for others.
+    pub log_start_offset: i64,
 }
 
 /// In the order in which they are read.
@@ -142,12 +146,14 @@ impl Session {
 
 impl Known {
     /// Whether the client has to hear of this; remembers that it does.
-    /// (`CachedPartition.maybeUpdateResponseData`, without what only several replicas can bring about.)
+    /// (`CachedPartition.maybeUpdateResponseData`.)
     fn take_news(&mut self, found: &Found) -> bool {
         let data = &found.data;
         let is_error = data.error_code != 0;
         let news = is_error
             || found.records.is_some()
+            || data.diverging_epoch.epoch >= 0
+            || data.preferred_read_replica.0 >= 0
             || self.high_watermark != data.high_watermark
             || self.log_start_offset != data.log_start_offset;
         // After an error the partition is news again, whatever became of it.
@@ -166,7 +172,7 @@ fn entry_bytes(key: &PartitionKey) -> usize {
 }
 
 /// The epochs of a session's requests go round without meeting those that mean something else.
-pub(super) fn next_epoch(epoch: i32) -> i32 {
+pub(in super::super) fn next_epoch(epoch: i32) -> i32 {
     match epoch {
         i32::MAX => INITIAL_EPOCH + 1,
         epoch => epoch + 1,

@@ -29,7 +29,13 @@ fn key(partition: i32) -> PartitionKey {
 }
 
 fn asks(partitions: &[(i32, i64)]) -> Asks {
-    let ask = |offset| Ask { fetch_offset: offset, max_bytes: 100, current_leader_epoch: -1 };
+    let ask = |offset| Ask {
+        fetch_offset: offset,
+        max_bytes: 100,
+        current_leader_epoch: -1,
+        last_fetched_epoch: -1,
+        log_start_offset: -1,
+    };
     partitions.iter().map(|(partition, offset)| (key(*partition), ask(*offset))).collect()
 }
 

@@ -45,6 +45,10 @@ fn producers(broker: &Broker, topic: &str, index: i32) -> Result<Vec<ProducerSta
     check_topic_name(topic)?;
     let partition =
         held(broker, topic, index).map_err(|code| (code, format!("{topic}-{index}: {code}")))?;
+    if !partition.is_leader() {
+        let code = crate::kafka::protocol::ResponseError::NotLeaderOrFollower;
+        return Err((code, format!("{topic}-{index}: {code}")));
+    }
     let log = partition.log();
     Ok(log.active_producers().map(describe).collect())
 }

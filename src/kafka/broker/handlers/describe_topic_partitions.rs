@@ -53,7 +53,7 @@ pub(in crate::kafka::broker) fn handle(broker: &Arc<Broker>, call: &Call<'_>) ->
     };
     let asked = usize::try_from(request.response_partition_limit).unwrap_or_default();
     let limit = asked.min(broker.config.config.max_request_partitions).max(1);
-    call.answer(&page(&image, &wanted, limit))
+    call.answer(&page(broker, &image, &wanted, limit))
 }
 
 /// `None` for a cursor that cannot be.
@@ -79,7 +79,12 @@ fn sort_out(image: &Image, request: &DescribeTopicPartitionsRequest) -> Option<W
     Some(Wanted { topics, from, all })
 }
 
-fn page(image: &Image, wanted: &Wanted, limit: usize) -> DescribeTopicPartitionsResponse {
+fn page(
+    broker: &Broker,
+    image: &Image,
+    wanted: &Wanted,
+    limit: usize,
+) -> DescribeTopicPartitionsResponse {
     let mut response = DescribeTopicPartitionsResponse::default();
     let mut room = limit;
     for name in &wanted.topics {
@@ -93,7 +98,7 @@ fn page(image: &Image, wanted: &Wanted, limit: usize) -> DescribeTopicPartitions
         match image.topic(name) {
             Some(topic) => {
                 let end = topic.partitions.len().min(start.saturating_add(room));
-                let described = describe(topic, start, end);
+                let described = describe(broker, topic, start, end);
                 room -= described.partitions.len();
                 response.topics.push(described);
                 if end < topic.partitions.len() {
@@ -132,24 +137,34 @@ fn failed(name: &WireTopicName, code: ResponseError) -> DescribeTopicPartitionsR
         .with_is_internal(name.as_str() == OFFSETS_TOPIC)
 }
 
-fn describe(topic: &TopicImage, start: usize, end: usize) -> DescribeTopicPartitionsResponseTopic {
+fn describe(
+    broker: &Broker,
+    topic: &TopicImage,
+    start: usize,
+    end: usize,
+) -> DescribeTopicPartitionsResponseTopic {
     let count = end.saturating_sub(start);
     let partitions = topic.partitions.iter().skip(start).take(count);
     DescribeTopicPartitionsResponseTopic::default()
         .with_name(Some(wire(topic.name.as_str())))
         .with_topic_id(topic.id)
         .with_is_internal(topic.name.as_str() == OFFSETS_TOPIC)
-        .with_partitions(partitions.map(describe_partition).collect())
+        .with_partitions(
+            partitions.map(|partition| describe_partition(broker, partition)).collect(),
+        )
         .with_topic_authorized_operations(operations::ON_TOPIC)
 }
 
 fn describe_partition(
+    broker: &Broker,
     (index, image): (&i32, &Arc<PartitionImage>),
 ) -> DescribeTopicPartitionsResponsePartition {
     let wire = |ids: &[BrokerId]| ids.iter().map(|id| WireBrokerId(id.0)).collect::<Vec<_>>();
+    let leader = broker.told_leader(image).unwrap_or(BrokerId::NONE);
     DescribeTopicPartitionsResponsePartition::default()
+        .with_offline_replicas(wire(&broker.offline_replicas(image)))
         .with_partition_index(*index)
-        .with_leader_id(WireBrokerId(image.leader.0))
+        .with_leader_id(WireBrokerId(leader.0))
         .with_leader_epoch(image.leader_epoch.0)
         .with_replica_nodes(wire(&image.replicas))
         .with_isr_nodes(wire(&image.isr))

@@ -49,7 +49,7 @@ pub(in crate::kafka::broker) fn handle(broker: &Arc<Broker>, call: &Call<'_>) ->
         Some(topics) if !topics.is_empty() || version >= NULL_MEANS_ALL_SINCE => {
             topics.iter().map(|topic| answer(broker, &image, topic, may_create)).collect()
         }
-        _ => image.topics().map(|topic| describe(topic)).collect(),
+        _ => image.topics().map(|topic| describe(broker, topic)).collect(),
     };
     if request.include_topic_authorized_operations {
         topics
@@ -111,11 +111,13 @@ fn answer(
     };
     let Some(name) = &asked.name else {
         let found = image.topic_by_id(asked.topic_id);
-        return found
-            .map_or_else(|| failure(ResponseError::UnknownTopicId), |topic| describe(topic));
+        return found.map_or_else(
+            || failure(ResponseError::UnknownTopicId),
+            |topic| describe(broker, topic),
+        );
     };
     if let Some(topic) = image.topic(name) {
-        return describe(topic);
+        return describe(broker, topic);
     }
     if check_topic_name(name).is_err() {
         return failure(ResponseError::InvalidTopicException);
@@ -141,12 +143,17 @@ fn order(broker: &Broker, name: &WireTopicName) {
     });
 }
 
-fn describe(topic: &TopicImage) -> MetadataResponseTopic {
+fn describe(broker: &Broker, topic: &TopicImage) -> MetadataResponseTopic {
     let partition = |(index, image): (&i32, &Arc<PartitionImage>)| {
         let replicas: Vec<_> = image.replicas.iter().copied().map(wire).collect();
+        let offline = broker.offline_replicas(image).into_iter().map(wire).collect();
+        let leader = broker.told_leader(image);
+        let code = leader.map_or(ResponseError::LeaderNotAvailable.code(), |_| 0);
         MetadataResponsePartition::default()
+            .with_error_code(code)
+            .with_offline_replicas(offline)
             .with_partition_index(*index)
-            .with_leader_id(wire(image.leader))
+            .with_leader_id(wire(leader.unwrap_or(BrokerId::NONE)))
             .with_leader_epoch(image.leader_epoch.0)
             .with_replica_nodes(replicas)
             .with_isr_nodes(image.isr.iter().copied().map(wire).collect())

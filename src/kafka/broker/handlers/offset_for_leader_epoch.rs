@@ -13,13 +13,14 @@ use kafka_protocol::{
     protocol::VersionRange,
 };
 
-use super::{fetch::check_epoch, produce::held};
+use super::{fetch::known_epoch, produce::held};
 use crate::kafka::{
     broker::{
         dispatch::{Answer, Call},
         state::Broker,
     },
     protocol::ResponseError,
+    replica::ReadFrom,
     types::{LeaderEpoch, Offset},
 };
 
@@ -53,7 +54,8 @@ fn end_of_epoch(
     ask: &OffsetForLeaderPartition,
 ) -> Result<Option<(LeaderEpoch, Offset)>, ResponseError> {
     let partition = held(broker, topic, ask.partition)?;
-    let partition = check_epoch(partition, ask.current_leader_epoch)?;
-    let log = partition.log();
-    Ok(log.end_offset_for_epoch(LeaderEpoch(ask.leader_epoch)))
+    let held = partition.held();
+    let replica = held.replica.as_ref().ok_or(ResponseError::UnknownTopicOrPartition)?;
+    let (current, epoch) = (known_epoch(ask.current_leader_epoch), LeaderEpoch(ask.leader_epoch));
+    replica.epoch_end(&held.log, ReadFrom::Leader, current, epoch)
 }

@@ -7,6 +7,8 @@ mod descriptions;
 mod fetching;
 mod groups;
 mod quorum;
+mod replicas;
+mod replication;
 mod requests;
 mod stopping;
 mod storage;

@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use kafka_protocol::{
     messages::{
+        AlterPartitionRequest,
         list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic},
         metadata_request::MetadataRequestTopic,
         *,

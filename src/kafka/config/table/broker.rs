@@ -412,22 +412,22 @@ const AFTER_LOG: &[Row] = &[
         "500",
         "Requests that wait for a thread.",
     ),
-    other(
+    modelled(
         SIDE,
         "replica.fetch.backoff.ms",
         COUNT,
         "1000",
         "How long a follower waits after an error.",
     ),
-    other(
+    modelled(
         SIDE,
         "replica.fetch.max.bytes",
         Kind::Int { min: 0, max: INT_MAX },
         "1048576",
         "Bytes a follower asks for per partition.",
     ),
-    other(SIDE, "replica.fetch.min.bytes", COUNT, "1", "Bytes a follower waits for."),
-    other(
+    modelled(SIDE, "replica.fetch.min.bytes", COUNT, "1", "Bytes a follower waits for."),
+    modelled(
         SIDE,
         "replica.fetch.response.max.bytes",
         COUNT,
@@ -441,25 +441,25 @@ const AFTER_LOG: &[Row] = &[
         "500",
         "How long a follower's fetch waits at the leader.",
     ),
-    other(
+    modelled(
         SIDE,
         "replica.high.watermark.checkpoint.interval.ms",
         LONG,
         "5000",
         "How often high watermarks are written.",
     ),
-    other(
+    modelled(
         SIDE,
         "replica.lag.time.max.ms",
         Kind::Long { min: 0, max: i64::MAX },
         "30000",
         "When a follower that does not catch up leaves the in-sync set.",
     ),
-    other(SIDE, "replica.selector.class", Kind::Text, "", "Which replica consumers read from."),
-    other(
+    modelled(SIDE, "replica.selector.class", Kind::Text, "", "Which replica consumers read from."),
+    modelled(
         SIDE,
         "replica.socket.timeout.ms",
-        COUNT,
+        Kind::Int { min: 0, max: INT_MAX },
         "30000",
         "How long a follower waits for its leader.",
     ),

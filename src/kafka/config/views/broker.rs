@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::super::settings::{ConfigError, Settings};
-use super::topic::TopicConfig;
+use super::{replication::ReplicationConfig, topic::TopicConfig};
 
 /// `server.properties`, as far as the broker models it.
 #[derive(Clone, PartialEq, Debug)]
@@ -63,6 +63,7 @@ pub struct BrokerConfig {
     pub flush_start_offset_checkpoint_interval: Duration,
     /// How long a fetch between brokers waits at the other side.
     pub replica_fetch_wait: Duration,
+    pub replication: ReplicationConfig,
     pub quorum: QuorumTimes,
     /// How often leadership returns to preferred replicas; `None` for never.
     pub leader_balance_interval: Option<Duration>,
@@ -155,6 +156,7 @@ impl BrokerConfig {
             flush_start_offset_checkpoint_interval: settings
                 .millis("log.flush.start.offset.checkpoint.interval.ms"),
             replica_fetch_wait: settings.millis("replica.fetch.wait.max.ms"),
+            replication: ReplicationConfig::from_settings(settings)?,
             quorum: QuorumTimes::of(settings),
             leader_balance_interval: settings
                 .boolean("auto.leader.rebalance.enable")

@@ -1,0 +1,406 @@
+//! What replication asks of a broker: inputs for the replicas of its partitions, and their effects.
+//!
+//! [`Held::drive`] is the one way into a replica: it gives it an input and carries out its effects, in
+//! order, while the partition is locked. What concerns others (requests that wait, fetchers, the controller)
+//! is left over as [`Aftermath`] and done when the lock is free again.
+//!
+//! Departures from Kafka: where a leader epoch begins is synced with the log's next flush and not at once.
+//! A crash before loses an epoch in which nothing durable was written, which no other replica can have seen
+//! records of from here; those of written records are found again in their batches. Leader epochs and high
+//! watermarks of partitions with one replica are told to no observer, since nothing can differ.
+
+use std::{
+    ops::ControlFlow,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use super::{
+    alter_partition::AlterPartitions,
+    chores::Chore,
+    fetcher::Fetchers,
+    observer::{Event, ReplicaChange},
+    partitions::{Held, Partition},
+    state::Broker,
+    storage::Work,
+    ticker::Due,
+};
+use crate::{
+    env::Instant,
+    kafka::{
+        log::{AppendError, Log, LogError},
+        metadata::PartitionImage,
+        protocol::ResponseError,
+        replica::{
+            AcksState, AlterPartition, BrokerFacts, BrokerStanding, Brokers, Effect, Facts,
+            PartitionMetadata, Replica, ReplicaConfig, ReplicaPolicy,
+        },
+        types::{BrokerEpoch, BrokerId, LeaderEpoch, Offset},
+    },
+};
+
+/// What a broker keeps for all its replicas.
+#[derive(Default)]
+pub(super) struct Replication {
+    pub fetchers: Fetchers,
+    pub alter_partitions: AlterPartitions,
+    /// Whether what runs for replicated partitions alone has begun.
+    started: AtomicBool,
+    /// The earliest look at ISRs that the ticker knows of.
+    armed: Mutex<Option<Instant>>,
+}
+
+/// What an input leaves to do once the partition is free.
+#[derive(Default)]
+#[must_use]
+pub(super) struct Aftermath {
+    /// The high watermark, the low watermark or the role moved.
+    moved: bool,
+    /// Followers' fetches are to look again: this broker leads no longer.
+    lost: bool,
+    /// Whom to fetch from from now on, if that changed.
+    follow: Option<Option<BrokerId>>,
+    alter: Vec<AlterPartition>,
+    events: Vec<Event>,
+    truncated: Option<Offset>,
+    failed: Option<LogError>,
+}
+
+/// How a write stands, as far as its partition can tell.
+pub(super) type Acks = Result<AcksState, ResponseError>;
+
+impl Brokers for Broker {
+    fn broker(&self, id: BrokerId) -> Option<BrokerFacts> {
+        let image = self.metadata.image();
+        let broker = image.broker(id)?;
+        let standing = match () {
+            () if broker.fenced => BrokerStanding::Fenced,
+            () if broker.in_controlled_shutdown => BrokerStanding::InControlledShutdown,
+            () => BrokerStanding::Active,
+        };
+        let rack = broker.rack.as_deref().map(Arc::from);
+        Some(BrokerFacts { epoch: broker.epoch, standing, rack })
+    }
+
+    fn own_epoch(&self) -> BrokerEpoch {
+        self.metadata.image().broker(self.id()).map_or(BrokerEpoch::NONE, |broker| broker.epoch)
+    }
+}
+
+impl Broker {
+    /// The leader that clients are told: one that the metadata knows, fenced or not
+    /// (`KRaftMetadataCache.getAliveEndpoint`).
+    pub fn told_leader(&self, partition: &PartitionImage) -> Option<BrokerId> {
+        Some(partition.leader).filter(|leader| Brokers::broker(self, *leader).is_some())
+    }
+
+    /// The replicas that are not to be had now.
+    pub fn offline_replicas(&self, partition: &PartitionImage) -> Vec<BrokerId> {
+        let image = self.metadata.image();
+        let is_online = |id: BrokerId| {
+            let facts = Brokers::broker(self, id);
+            let directory = partition.directory(id);
+            facts.is_some_and(|broker| broker.standing != BrokerStanding::Fenced)
+                && image.broker(id).is_none_or(|broker| broker.has_online_directory(directory))
+        };
+        partition.replicas.iter().copied().filter(|id| !is_online(*id)).collect()
+    }
+
+    /// A replica that knows nothing yet.
+    pub fn new_replica(&self) -> Replica {
+        let config = &self.config.config;
+        Replica::new(ReplicaConfig {
+            broker: self.id(),
+            lag_time_max: config.replication.lag_time_max,
+            fetch_backoff: config.replication.fetch_backoff,
+            policy: ReplicaPolicy::default(),
+        })
+    }
+
+    /// Looks at the ISRs of all partitions that this broker leads; called by the ticker. They are due at the
+    /// same beat.
+    pub fn check_isrs(self: &Arc<Self>) {
+        *self.replication.armed.lock().expect("no panic while it is locked") = None;
+        for partition in self.partitions.all() {
+            let mut held = partition.held();
+            if held.replicas < 2 || held.leads().is_none() {
+                continue;
+            }
+            let driven =
+                held.drive(self, &partition, &[], |r, facts, fx| r.handle_deadline(facts, fx));
+            drop(held);
+            partition.follow_up(self, driven);
+            self.arm_isr_check(&partition);
+        }
+    }
+
+    /// Sees to it that the ticker looks at a leader's ISR in time.
+    fn arm_isr_check(&self, partition: &Partition) {
+        let next = partition.held().replica.as_ref().map_or(Instant::FAR_FUTURE, |replica| {
+            replica.leader().map_or(Instant::FAR_FUTURE, |_| replica.next_deadline())
+        });
+        let mut armed = self.replication.armed.lock().expect("no panic while it is locked");
+        if next < armed.unwrap_or(Instant::FAR_FUTURE) {
+            *armed = Some(next);
+            self.ticker.schedule(next, Due::CheckIsrs);
+        }
+    }
+
+    /// Begins what only a broker with replicated partitions needs.
+    fn start_replication(self: &Arc<Self>) {
+        if !self.replication.started.swap(true, Ordering::Relaxed) {
+            let task = Arc::clone(self);
+            let run = async move { super::alter_partition::run(&task).await };
+            self.env.tasks.spawn("alter-partition", Box::pin(run));
+            let first =
+                self.env.clock.now() + self.config.config.replication.high_watermark_interval;
+            self.ticker.schedule(first, Due::Chore(Chore::CheckpointHighWatermarks));
+        }
+    }
+}
+
+impl Held {
+    /// This broker's leadership, if it leads.
+    pub fn leads(&self) -> Option<LeaderEpoch> {
+        Some(self.replica.as_ref()?.leader()?.epoch())
+    }
+
+    pub fn facts<'a>(&'a self, broker: &'a Broker) -> Facts<'a> {
+        Facts { now: broker.env.clock.now(), log: &self.log, brokers: broker }
+    }
+
+    /// Gives the replica an input and carries out what it says. `fetched` are records that came with the
+    /// input. Does nothing for a partition that has no replica.
+    pub fn drive<T: Default>(
+        &mut self,
+        broker: &Broker,
+        partition: &Partition,
+        fetched: &[u8],
+        input: impl FnOnce(&mut Replica, Facts<'_>, &mut Vec<Effect>) -> T,
+    ) -> (T, Aftermath) {
+        let Held { log, replica: Some(replica), effects, .. } = self else {
+            return Default::default();
+        };
+        let facts = Facts { now: broker.env.clock.now(), log, brokers: broker };
+        let answer = input(replica, facts, effects);
+        let mut aftermath = Aftermath::default();
+        if self.effects.is_empty() {
+            return (answer, aftermath);
+        }
+        let mut effects = std::mem::take(&mut self.effects);
+        for effect in effects.drain(..) {
+            if self.carry_out(broker, partition, fetched, effect, &mut aftermath).is_break() {
+                break;
+            }
+        }
+        self.effects = effects;
+        (answer, aftermath)
+    }
+
+    /// Breaks off where the effects that follow do not hold any more.
+    fn carry_out(
+        &mut self,
+        broker: &Broker,
+        partition: &Partition,
+        fetched: &[u8],
+        effect: Effect,
+        after: &mut Aftermath,
+    ) -> ControlFlow<()> {
+        match effect {
+            Effect::BecomeLeader { epoch } => {
+                self.log.assign_epoch(epoch);
+                let start = self.log.end_offset();
+                self.tell(partition, ReplicaChange::Leads { epoch, start }, after);
+                (after.follow, after.moved) = (Some(None), true);
+            }
+            Effect::BecomeFollower { leader, epoch } => {
+                self.term += 1;
+                self.tell(partition, ReplicaChange::Follows { leader, epoch }, after);
+                (after.follow, after.moved, after.lost) = (Some(leader), true, true);
+            }
+            Effect::SetHighWatermark(offset) => {
+                let before = self.log.high_watermark();
+                let now = self.log.set_high_watermark(offset);
+                if now != before {
+                    self.tell(partition, ReplicaChange::HighWatermark(now), after);
+                    after.moved = true;
+                }
+            }
+            Effect::LowWatermarkMoved => after.moved = true,
+            Effect::AppendFetched => return self.take_fetched(broker, partition, fetched, after),
+            // A follower that has not got as far as the leader deleted learns it with a later fetch.
+            Effect::RaiseLogStart(offset) => {
+                after.moved |= self.log.advance_start_offset(offset).is_ok();
+            }
+            Effect::TruncateTo(offset) => {
+                let now = broker.env.clock.wall_time();
+                return self.cut(partition, after, |log| log.truncate_to(offset, now));
+            }
+            Effect::TruncateFullyAndStartAt(offset) => {
+                let now = broker.env.clock.wall_time();
+                let cut = |log: &mut Log| log.truncate_fully_and_start_at(offset, now);
+                return self.cut(partition, after, cut);
+            }
+            Effect::AlterPartition(request) => after.alter.push(request),
+            Effect::Observe(event) => self.tell(partition, ReplicaChange::Isr(event), after),
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn tell(&self, partition: &Partition, change: ReplicaChange, after: &mut Aftermath) {
+        if self.replicas > 1 {
+            after.events.push(Event::Replica { partition: partition.id.clone(), change });
+        }
+    }
+
+    /// Truncates the log, one way or the other.
+    fn cut(
+        &mut self,
+        partition: &Partition,
+        after: &mut Aftermath,
+        cut: impl FnOnce(&mut Log) -> Result<(), LogError>,
+    ) -> ControlFlow<()> {
+        let from = self.log.end_offset();
+        let result = cut(&mut self.log);
+        let (start, to) = (self.log.start_offset(), self.log.end_offset());
+        if to != from {
+            self.tell(partition, ReplicaChange::Truncated { from, to }, after);
+            // One that begins anew has nothing clean.
+            after.truncated = Some(if start == to { Offset(0) } else { to });
+            after.moved = true;
+        }
+        match result {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                after.failed = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    }
+
+    fn take_fetched(
+        &mut self,
+        broker: &Broker,
+        partition: &Partition,
+        fetched: &[u8],
+        after: &mut Aftermath,
+    ) -> ControlFlow<()> {
+        match self.append_fetched(broker, partition, fetched) {
+            Ok(()) => return ControlFlow::Continue(()),
+            Err(AppendError::Log(error)) => after.failed = Some(error),
+            Err(error) => {
+                tracing::warn!(partition = %partition.id, %error, "fetched records refused");
+                let Held { log, replica, .. } = self;
+                let facts = Facts { now: broker.env.clock.now(), log, brokers: broker };
+                replica.as_mut().expect("it gave the effect").handle_append_failed(facts);
+            }
+        }
+        ControlFlow::Break(())
+    }
+
+    /// Nothing is appended to a log that is closed, or about to be.
+    fn append_fetched(
+        &mut self,
+        broker: &Broker,
+        partition: &Partition,
+        fetched: &[u8],
+    ) -> Result<(), AppendError> {
+        if fetched.is_empty() || broker.ending.is_stopping() || partition.is_retired() {
+            return Ok(());
+        }
+        let appended: Result<Option<(Offset, Offset)>, AppendError> =
+            Log::append_as_follower(&mut self.log, fetched, broker.env.clock.wall_time());
+        appended.map(drop)
+    }
+}
+
+impl Partition {
+    /// Does what an input left over.
+    pub fn follow_up<T>(&self, broker: &Broker, (answer, after): (T, Aftermath)) -> T {
+        let Aftermath { moved, lost, follow: _, alter, events, truncated, failed } = after;
+        for event in events {
+            broker.observe(event);
+        }
+        if let Some(error) = failed.filter(|_| !self.is_retired()) {
+            broker.fail(&error);
+        }
+        if let Some(end) = truncated {
+            broker.cleaner.truncated(&self.id, end);
+        }
+        for request in alter {
+            broker.replication.alter_partitions.add(self.id.clone(), self.topic_id, request);
+        }
+        if moved {
+            self.waiters.wake_all();
+            if self.coordinator_waits.swap(false, Ordering::Relaxed) {
+                broker.storage.add(Work::Commit(self.id.partition));
+            }
+        }
+        if lost {
+            self.followers.wake_all();
+        }
+        answer
+    }
+
+    /// The metadata names this broker a replica of the partition.
+    pub fn follow_metadata(self: &Arc<Self>, broker: &Arc<Broker>, image: &PartitionImage) {
+        let metadata = PartitionMetadata {
+            leader: image.has_leader().then_some(image.leader),
+            leader_epoch: image.leader_epoch,
+            partition_epoch: image.partition_epoch,
+            replicas: image.replicas.clone(),
+            isr: image.isr.iter().copied().collect(),
+            adding: image.adding.clone(),
+            removing: image.removing.clone(),
+        };
+        let mut held = self.held();
+        held.replicas = image.replicas.len();
+        let is_replicated = held.replicas > 1;
+        let driven =
+            held.drive(broker, self, &[], |r, facts, fx| r.handle_metadata(facts, &metadata, fx));
+        drop(held);
+        let follow = driven.1.follow;
+        self.follow_up(broker, driven);
+        if let Some(leader) = follow {
+            broker.replication.fetchers.assign(broker, self, leader);
+        }
+        if is_replicated {
+            broker.start_replication();
+            broker.arm_isr_check(self);
+        }
+    }
+
+    /// More of the log counts as written here: it was appended, or synced.
+    pub fn acknowledged_end_moved(&self, broker: &Broker) {
+        let mut held = self.held();
+        if held.leads().is_none() {
+            return;
+        }
+        let driven = held.drive(broker, self, &[], |replica, facts, effects| {
+            if let Ok(leader) = replica.leader_mut() {
+                leader.handle_appended(facts, effects);
+            }
+        });
+        drop(held);
+        self.follow_up(broker, driven);
+    }
+
+    /// How a write with `acks=all` stands.
+    pub fn check_acks(&self, written: &super::partitions::Written) -> Acks {
+        let held = self.held();
+        if self.is_retired() {
+            return Err(ResponseError::UnknownTopicOrPartition);
+        }
+        let leader = held.replica.as_ref().and_then(Replica::leader);
+        match leader.filter(|_| held.term == written.term) {
+            Some(leader) => Ok(leader.check_acks(&held.log, written.required())),
+            None => Err(ResponseError::NotLeaderOrFollower),
+        }
+    }
+
+    pub fn is_leader(&self) -> bool {
+        self.held().leads().is_some()
+    }
+}

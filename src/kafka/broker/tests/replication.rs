@@ -1,0 +1,342 @@
+//! Replication through the wire: three brokers, one partition on all of them.
+
+use std::{sync::Arc, time::Duration};
+
+use kafka_protocol::messages::{
+    BrokerId as WireBrokerId, DeleteRecordsRequest, FetchRequest, OffsetCommitRequest,
+    delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic},
+    fetch_request::{FetchPartition, FetchTopic, ReplicaState},
+    offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic},
+};
+use kafka_protocol::protocol::StrBytes;
+
+use super::{
+    bench::{Wire, pause},
+    replicas::{
+        LAG, ROUNDS, Stage, code, describe, elect, isr, open, seen, send, until, with_replicas,
+        with_settings,
+    },
+    requests::{fetch, produce, topic},
+};
+use crate::{
+    env::Env,
+    kafka::{
+        broker::ReplicaChange,
+        protocol::ResponseError,
+        types::{BrokerId, LeaderEpoch, Offset},
+    },
+    sim::{LinkControl, World},
+};
+
+fn texts(values: &[&str]) -> Vec<String> {
+    values.iter().map(|value| (*value).to_owned()).collect()
+}
+
+#[test]
+fn a_record_sent_to_all_is_on_every_broker_and_seen_once_it_is() {
+    with_replicas(&[], |_, env, stage| async move {
+        let mut leader = open(&env, "b2").await;
+        assert_eq!(send(&mut leader, -1, "a").await, 0);
+        assert_eq!(send(&mut leader, 1, "b").await, 0);
+        pause(&env, ROUNDS).await;
+        for broker in ["b1", "b2", "b3"] {
+            let mut wire = open(&env, broker).await;
+            assert_eq!(seen(&mut wire).await, (texts(&["a", "b"]), 2), "{broker}");
+            assert_eq!(isr(&mut wire).await, [1, 2, 3]);
+        }
+        let first = ReplicaChange::Leads { epoch: LeaderEpoch(0), start: Offset(0) };
+        assert_eq!(stage.changes(2)[0], first);
+        let leader = Some(BrokerId(2));
+        assert_eq!(stage.changes(3)[0], ReplicaChange::Follows { leader, epoch: LeaderEpoch(0) });
+    });
+}
+
+#[test]
+fn a_follower_that_is_cut_off_holds_the_high_watermark_until_it_leaves_the_isr() {
+    with_replicas(&[], |world, env, _| async move {
+        let mut leader = open(&env, "b2").await;
+        assert_eq!(send(&mut leader, -1, "a").await, 0);
+        pause(&env, ROUNDS).await;
+        world.isolate("b3");
+        let before = env.clock.now();
+        assert_eq!(send(&mut leader, -1, "b").await, ResponseError::RequestTimedOut.code());
+        assert!(env.clock.now() - before >= Duration::from_secs(1));
+        assert_eq!(send(&mut leader, 1, "c").await, 0);
+        assert_eq!(seen(&mut leader).await, (texts(&["a"]), 1));
+        until!(env, "the ISR shrinks", isr(&mut leader).await == [1, 2]);
+        assert!(env.clock.now() - before >= LAG);
+        until!(env, "it is committed", seen(&mut leader).await.1 == 3);
+        assert_eq!(send(&mut leader, -1, "d").await, 0);
+        world.rejoin("b3");
+        until!(env, "the ISR grows", isr(&mut leader).await == [1, 2, 3]);
+        pause(&env, ROUNDS).await;
+        let mut follower = open(&env, "b3").await;
+        assert_eq!(seen(&mut follower).await, (texts(&["a", "b", "c", "d"]), 4));
+    });
+}
+
+#[test]
+fn too_few_in_sync_take_no_record_that_is_for_all() {
+    with_replicas(&[("min.insync.replicas", "3")], |world, env, _| async move {
+        let mut leader = open(&env, "b2").await;
+        assert_eq!(send(&mut leader, -1, "a").await, 0);
+        world.kill("b3");
+        // Only a write shows that a follower that has all is away.
+        assert_eq!(send(&mut leader, 1, "b").await, 0);
+        until!(env, "the ISR shrinks", isr(&mut leader).await == [1, 2]);
+        assert_eq!(send(&mut leader, -1, "c").await, ResponseError::NotEnoughReplicas.code());
+        assert_eq!(send(&mut leader, 1, "d").await, 0);
+        // What is not on as many as the topic asks for is not committed (KIP-966).
+        pause(&env, ROUNDS).await;
+        assert_eq!(seen(&mut leader).await, (texts(&["a"]), 1));
+    });
+}
+
+#[test]
+fn a_follower_that_comes_back_catches_up_also_without_what_it_had_not_synced() {
+    for loses_power in [false, true] {
+        with_replicas(&[], move |world, env, stage| async move {
+            let mut leader = open(&env, "b2").await;
+            assert_eq!(send(&mut leader, -1, "a").await, 0);
+            pause(&env, ROUNDS).await;
+            if loses_power {
+                world.power_loss("b3");
+            } else {
+                world.kill("b3");
+            }
+            for value in ["b", "c", "d"] {
+                assert_eq!(send(&mut leader, 1, value).await, 0);
+            }
+            stage.start(&world, 3);
+            let mut follower = open(&env, "b3").await;
+            let all = (texts(&["a", "b", "c", "d"]), 4);
+            until!(env, "it catches up", seen(&mut follower).await == all);
+            assert_eq!(isr(&mut leader).await, [1, 2, 3]);
+            assert_eq!(send(&mut leader, -1, "e").await, 0);
+        });
+    }
+}
+
+#[test]
+fn a_replica_that_comes_back_knows_what_was_committed() {
+    with_replicas(&[], |world, env, stage| async move {
+        let mut leader = open(&env, "b2").await;
+        for value in ["a", "b"] {
+            assert_eq!(send(&mut leader, -1, value).await, 0);
+        }
+        // The high watermarks are written down meanwhile.
+        pause(&env, Duration::from_secs(7)).await;
+        world.kill("b3");
+        // Nobody tells it.
+        world.links("b2", "b3").iter().for_each(LinkControl::sever);
+        stage.start(&world, 3);
+        let mut follower = open(&env, "b3").await;
+        assert_eq!(seen(&mut follower).await, (texts(&["a", "b"]), 2));
+        world.heal_all();
+        assert_eq!(send(&mut leader, -1, "c").await, 0);
+        until!(env, "it goes on", seen(&mut follower).await.1 == 3);
+    });
+}
+
+#[test]
+fn a_deposed_leader_gives_up_what_nobody_else_has() {
+    with_replicas(&[], |world, env, stage| async move {
+        let mut old = open(&env, "b2").await;
+        assert_eq!(send(&mut old, -1, "a").await, 0);
+        pause(&env, ROUNDS).await;
+        // The client's link to b2 stays.
+        for other in ["b1", "b3"] {
+            world.links("b2", other).iter().for_each(LinkControl::sever);
+        }
+        assert_eq!(send(&mut old, 1, "lost").await, 0);
+        let mut new = open(&env, "b3").await;
+        until!(env, "b3 leads", send(&mut new, -1, "b").await == 0);
+        assert_eq!(seen(&mut old).await, (texts(&["a"]), 1));
+        world.heal_all();
+        until!(env, "b2 is in sync", isr(&mut new).await == [1, 2, 3]);
+        pause(&env, ROUNDS).await;
+        assert_eq!(seen(&mut old).await, (texts(&["a", "b"]), 2));
+        let truncated = ReplicaChange::Truncated { from: Offset(2), to: Offset(1) };
+        assert!(stage.changes(2).contains(&truncated), "{:?}", stage.changes(2));
+        assert_eq!(send(&mut old, -1, "c").await, ResponseError::NotLeaderOrFollower.code());
+    });
+}
+
+#[test]
+fn a_write_that_waits_for_replicas_is_refused_when_its_leader_is_deposed() {
+    with_replicas(&[], |world, env, _| async move {
+        let mut leader = open(&env, "b2").await;
+        assert_eq!(send(&mut leader, -1, "a").await, 0);
+        world.links("b2", "b3").iter().for_each(LinkControl::sever);
+        let mut request = produce(-1, "t", "b");
+        request.timeout_ms = 30_000;
+        let correlation = leader.send(11, &request).await;
+        pause(&env, Duration::from_millis(500)).await;
+        let before = env.clock.now();
+        // The new leader is out of its reach: the metadata alone tells that it leads no longer.
+        elect(&env, "t", 3).await;
+        let answer =
+            leader.receive::<kafka_protocol::messages::ProduceRequest>(correlation, 11).await;
+        assert_eq!(code(&answer), ResponseError::NotLeaderOrFollower.code());
+        assert!(env.clock.now() - before < Duration::from_secs(2));
+    });
+}
+
+#[test]
+fn whoever_asks_a_follower_is_told_the_leader() {
+    with_replicas(&[], |_, env, _| async move {
+        let mut follower = open(&env, "b1").await;
+        let answer = follower.ask(11, &produce(1, "t", "a")).await;
+        let told = &answer.responses[0].partition_responses[0];
+        assert_eq!(told.error_code, ResponseError::NotLeaderOrFollower.code());
+        assert_eq!((told.current_leader.leader_id.0, told.current_leader.leader_epoch), (2, 0));
+        let host = &answer.node_endpoints[0];
+        assert_eq!((host.node_id.0, host.host.as_str(), host.port), (2, "b2", 9092));
+        // Before KIP-392 nobody read from followers.
+        let refused = follower.ask(10, &fetch(0, 1, Duration::ZERO)).await;
+        let code = refused.responses[0].partitions[0].error_code;
+        assert_eq!(code, ResponseError::NotLeaderOrFollower.code());
+        let id = describe_id(&mut follower).await;
+        let partition = FetchPartition::default().with_partition_max_bytes(1 << 20);
+        let asked = FetchTopic::default().with_topic_id(id).with_partitions(vec![partition]);
+        let state = ReplicaState::default().with_replica_id(WireBrokerId(3));
+        let request = FetchRequest::default().with_replica_state(state).with_topics(vec![asked]);
+        let answer = follower.ask(17, &request).await;
+        let told = &answer.responses[0].partitions[0];
+        assert_eq!(told.error_code, ResponseError::NotLeaderOrFollower.code());
+        assert_eq!(told.current_leader.leader_id.0, 2);
+        assert_eq!(answer.node_endpoints[0].host.as_str(), "b2");
+    });
+}
+
+async fn describe_id(wire: &mut Wire) -> uuid::Uuid {
+    let request = kafka_protocol::messages::MetadataRequest::default().with_topics(None);
+    wire.ask(12, &request).await.topics[0].topic_id
+}
+
+#[test]
+fn a_consumer_is_sent_to_the_replica_in_its_rack_where_that_is_wanted() {
+    let selector = "org.apache.kafka.common.replica.RackAwareReplicaSelector";
+    for (settings, near) in [(vec![("replica.selector.class", selector)], 3), (vec![], -1)] {
+        with_settings(&settings, &[], move |_, env, _| async move {
+            let mut leader = open(&env, "b2").await;
+            assert_eq!(send(&mut leader, -1, "a").await, 0);
+            let request = fetch(0, 1, Duration::ZERO).with_rack_id(StrBytes::from_static_str("r3"));
+            let answer = leader.ask(12, &request).await;
+            assert_eq!(answer.responses[0].partitions[0].preferred_read_replica.0, near);
+        });
+    }
+}
+
+#[test]
+fn deleted_records_are_gone_everywhere_before_the_answer() {
+    with_replicas(&[], |world, env, _| async move {
+        let mut leader = open(&env, "b2").await;
+        for value in ["a", "b", "c"] {
+            assert_eq!(send(&mut leader, -1, value).await, 0);
+        }
+        pause(&env, ROUNDS).await;
+        let delete = |offset| {
+            let partition = DeleteRecordsPartition::default().with_offset(offset);
+            let asked = DeleteRecordsTopic::default()
+                .with_name(topic("t"))
+                .with_partitions(vec![partition]);
+            DeleteRecordsRequest::default().with_timeout_ms(3000).with_topics(vec![asked])
+        };
+        let answer = leader.ask(2, &delete(2)).await;
+        let result = &answer.topics[0].partitions[0];
+        assert_eq!((result.error_code, result.low_watermark), (0, 2));
+        for broker in ["b1", "b3"] {
+            let mut wire = open(&env, broker).await;
+            let answer = wire.ask(12, &fetch(2, 1, Duration::ZERO)).await;
+            assert_eq!(answer.responses[0].partitions[0].log_start_offset, 2, "{broker}");
+        }
+        world.isolate("b3");
+        let answer = leader.ask(2, &delete(3)).await;
+        let timed_out = ResponseError::RequestTimedOut.code();
+        assert_eq!(answer.topics[0].partitions[0].error_code, timed_out);
+    });
+}
+
+fn commit(offset: i64) -> OffsetCommitRequest {
+    let partition = OffsetCommitRequestPartition::default().with_committed_offset(offset);
+    let asked =
+        OffsetCommitRequestTopic::default().with_name(topic("t")).with_partitions(vec![partition]);
+    OffsetCommitRequest::default()
+        .with_group_id(StrBytes::from_static_str("g").into())
+        .with_generation_id_or_member_epoch(-1)
+        .with_topics(vec![asked])
+}
+
+/// Whoever coordinates group g now, once there is somebody.
+async fn coordinator(env: &Env) -> String {
+    let mut wire = open(env, "b1").await;
+    super::requests::find_coordinator(&mut wire, env).await;
+    let find = kafka_protocol::messages::FindCoordinatorRequest::default()
+        .with_key(StrBytes::from_static_str("g"));
+    wire.ask(3, &find).await.host.to_string()
+}
+
+async fn committed(wire: &mut Wire) -> (i16, i64) {
+    use kafka_protocol::messages::{
+        OffsetFetchRequest, offset_fetch_request::OffsetFetchRequestTopic,
+    };
+    let asked =
+        OffsetFetchRequestTopic::default().with_name(topic("t")).with_partition_indexes(vec![0]);
+    let request = OffsetFetchRequest::default()
+        .with_group_id(StrBytes::from_static_str("g").into())
+        .with_topics(Some(vec![asked]));
+    let answer = wire.ask(7, &request).await;
+    let offset = answer.topics.first().map_or(-2, |topic| topic.partitions[0].committed_offset);
+    (answer.error_code, offset)
+}
+
+#[test]
+fn a_coordinator_follows_its_partition_and_a_commit_waits_for_replicas() {
+    with_replicas(&[], |world, env, _| async move {
+        let first = coordinator(&env).await;
+        let mut wire = open(&env, &first).await;
+        until!(
+            env,
+            "offsets are committed",
+            wire.ask(8, &commit(7)).await.topics[0].partitions[0].error_code == 0
+        );
+        pause(&env, ROUNDS).await;
+        let others: Vec<_> = ["b1", "b2", "b3"].into_iter().filter(|name| *name != first).collect();
+        // The controller stays within reach of the one that is elected.
+        let next = *others.iter().find(|name| **name != "b1").unwrap();
+        for other in &others {
+            world.links(&first, other).iter().for_each(LinkControl::sever);
+        }
+        let answer = wire.ask(8, &commit(8)).await;
+        assert_ne!(answer.topics[0].partitions[0].error_code, 0, "nobody else has it");
+        world.heal_all();
+        elect(&env, "__consumer_offsets", next[1..].parse().unwrap()).await;
+        let not_here = ResponseError::NotCoordinator.code();
+        until!(env, "the old one gives up", committed(&mut wire).await.0 == not_here);
+        let mut wire = open(&env, next).await;
+        until!(env, "the new one knows", matches!(committed(&mut wire).await, (0, 7 | 8)));
+        until!(
+            env,
+            "it takes commits",
+            wire.ask(8, &commit(9)).await.topics[0].partitions[0].error_code == 0
+        );
+        assert_eq!(committed(&mut wire).await, (0, 9));
+    });
+}
+
+async fn story(world: World, env: Env, stage: Arc<Stage>) {
+    let mut leader = open(&env, "b2").await;
+    assert_eq!(send(&mut leader, -1, "a").await, 0);
+    world.kill("b3");
+    assert_eq!(send(&mut leader, 1, "b").await, 0);
+    until!(env, "the ISR shrinks", isr(&mut leader).await == [1, 2]);
+    stage.start(&world, 3);
+    until!(env, "the ISR grows", isr(&mut leader).await == [1, 2, 3]);
+    assert_eq!(describe(&mut leader).await.leader_id.0, 2);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_story() {
+    assert_eq!(with_replicas(&[], story), with_replicas(&[], story));
+}
