@@ -36,6 +36,10 @@ const LAYERS: &[(&str, &[&str])] = &[
         "src/kafka/controller",
         &["env", "kafka::types", "kafka::config", "kafka::protocol", "kafka::metadata"],
     ),
+    (
+        "src/kafka/behaviour",
+        &["kafka::log", "kafka::raft", "kafka::controller", "kafka::replica", "kafka::client"],
+    ),
     ("src/kafka/client", &["env", "kafka::types", "kafka::config", "kafka::protocol"]),
     (
         "src/kafka/broker",
@@ -50,6 +54,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "kafka::controller",
             "kafka::coordinator",
             "kafka::replica",
+            "kafka::behaviour",
         ],
     ),
 ];

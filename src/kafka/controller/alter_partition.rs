@@ -13,8 +13,8 @@ use kafka_protocol::messages::{
 };
 
 use super::{
-    Controller, ControllerResponse, Effect, IsrEpochCheck, Request, isr_updates::change_record,
-    partition_change::Election, state::Decision, wire,
+    AlterPartitionBrokerEpoch, Controller, ControllerResponse, Effect, Request,
+    isr_updates::change_record, partition_change::Election, state::Decision, wire,
 };
 use crate::{
     env::Instant,
@@ -131,10 +131,11 @@ impl Controller {
     }
 
     fn may_be_in_sync(&self, id: BrokerId, epoch: BrokerEpoch) -> bool {
-        let is_present = |present: BrokerEpoch| match self.config.policies.isr_epoch_check {
-            IsrEpochCheck::Off => true,
-            IsrEpochCheck::Kip903 => epoch == BrokerEpoch::NONE || epoch == present,
-        };
+        let is_present =
+            |present: BrokerEpoch| match self.config.policies.alter_partition_broker_epoch {
+                AlterPartitionBrokerEpoch::Off => true,
+                AlterPartitionBrokerEpoch::Kip903 => epoch == BrokerEpoch::NONE || epoch == present,
+            };
         self.image.broker(id).is_some_and(|broker| broker.is_active() && is_present(broker.epoch))
     }
 }

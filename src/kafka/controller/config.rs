@@ -2,30 +2,37 @@
 
 use std::{sync::Arc, time::Duration};
 
+use serde::{Deserialize, Serialize};
+
 use crate::kafka::{config::BrokerConfig, types::BrokerId};
 
 /// Whether replicas that left the ISR below `min.insync.replicas` may still be elected (KIP-966).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum EligibleLeaders {
     /// Before `eligible.leader.replicas.version` 1: the last replica stays in the ISR, also when it fails,
     /// and is elected again whatever it lost.
     Off,
     #[default]
+    #[serde(rename = "kip-966")]
     Kip966,
 }
 
 /// Whether a broker must prove that the replica it brings into the ISR is of the broker's present
 /// incarnation (KIP-903).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum IsrEpochCheck {
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AlterPartitionBrokerEpoch {
     /// Before 3.5: the broker's id is enough, also if it lost its disk meanwhile.
     Off,
     #[default]
+    #[serde(rename = "kip-903")]
     Kip903,
 }
 
 /// Whether a broker's requests must carry the epoch of its present registration (KIP-631).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum BrokerEpochCheck {
     /// As before KIP-380: a request of an earlier incarnation counts.
     Off,
@@ -34,10 +41,11 @@ pub enum BrokerEpochCheck {
 }
 
 /// Behaviours that Kafka had, each read in one place; by default those it has.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Policies {
     pub eligible_leaders: EligibleLeaders,
-    pub isr_epoch_check: IsrEpochCheck,
+    pub alter_partition_broker_epoch: AlterPartitionBrokerEpoch,
     pub broker_epoch_check: BrokerEpochCheck,
 }
 

@@ -43,7 +43,9 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-pub use config::{BrokerEpochCheck, ControllerConfig, EligibleLeaders, IsrEpochCheck, Policies};
+pub use config::{
+    AlterPartitionBrokerEpoch, BrokerEpochCheck, ControllerConfig, EligibleLeaders, Policies,
+};
 pub use config_change::{Adjustment, ConfigChange, altered, changed_settings};
 pub use configs::{adjustments, check_topic_settings, replacement};
 pub use effect::{Choices, ControllerResponse, Effect, Refusal, Request, RequestToken};

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::ReplicaKey;
@@ -63,35 +64,42 @@ impl QuorumConfig {
 }
 
 /// Behaviours that Kafka once had, and what took their place (the defaults).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct QuorumPolicies {
-    pub acknowledge: Acknowledge,
+    pub quorum_flush: QuorumFlush,
     pub commit_rule: CommitRule,
     pub pre_vote: PreVote,
 }
 
 /// What of a voter's log counts towards a majority.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Acknowledge {
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum QuorumFlush {
     /// What it has synced (KAFKA-10533).
     #[default]
-    AfterFsync,
+    BeforeAcknowledging,
     /// What it has appended; the quorum never syncs its log. Before 2.8.
-    BeforeFsync,
+    Never,
 }
 
 /// When a new leader may call something committed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum CommitRule {
     /// When a majority has a record of the leader's own epoch (KAFKA-12619).
     #[default]
     OwnEpochRecord,
     /// When a majority has reached the offset its epoch starts at: one record too early. 2.8.
     EpochStart,
+    /// When a majority has it, whatever epoch wrote it. Never shipped: what section 5.4.2 of the Raft paper
+    /// rules out (its figure 8).
+    AnyEpoch,
 }
 
 /// Whether a replica asks if it would win before it raises the epoch (KIP-996).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum PreVote {
     #[default]
     On,

@@ -44,7 +44,7 @@ pub mod wire;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Acknowledge, CommitRule, PreVote, QuorumConfig, QuorumPolicies};
+pub use config::{CommitRule, PreVote, QuorumConfig, QuorumFlush, QuorumPolicies};
 pub use effect::{Correlation, Effect, Fault, RequestToken, SyncToken};
 pub use election_state::{ElectionState, ElectionStateError, QUORUM_STATE_FILE};
 pub use log::QuorumLog;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Correlation, Effect, ElectionState, OffsetAndEpoch, QuorumConfig, QuorumLog, ReplicaKey,
-    Request, RequestToken, Response, SyncToken, candidate::Candidate, config::Acknowledge,
+    Request, RequestToken, Response, SyncToken, candidate::Candidate, config::QuorumFlush,
     follower::Follower, leader::Leader, peers::Peers, prospective::Prospective, resigned::Resigned,
     unattached::Unattached,
 };
@@ -296,9 +296,9 @@ impl Quorum {
 
     /// Up to where this replica's log counts towards a majority.
     pub(super) fn acknowledged(&self, log: &dyn QuorumLog) -> Offset {
-        match self.config.policies.acknowledge {
-            Acknowledge::AfterFsync => self.synced,
-            Acknowledge::BeforeFsync => log.end_offset(),
+        match self.config.policies.quorum_flush {
+            QuorumFlush::BeforeAcknowledging => self.synced,
+            QuorumFlush::Never => log.end_offset(),
         }
     }
 

@@ -35,7 +35,7 @@ pub use facts::{BrokerFacts, BrokerStanding, Brokers, Facts, LogView, PartitionM
 pub use follower::{Answer, Follower, FollowerRequest, Question};
 pub use leader::{AcksState, FetchAnswer, FetchOutcome, FollowerFetch, Leader, RequiredAcks};
 pub use policy::{
-    AlterResponseMatch, BrokerEpochCheck, DivergingFetch, FetchEpochCheck, FollowerApplies,
+    AlterResponseMatch, DivergingFetch, FetchBrokerEpoch, FetchEpochCheck, FollowerApplies,
     HighWatermarkOver, IsrJoinGate, MissedEpochs, ReplicaPolicy, Truncation, UnderMinIsr,
 };
 pub use reading::{OffsetBound, ReadFrom, ReadPosition, Visibility};

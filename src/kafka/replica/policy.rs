@@ -18,7 +18,7 @@ pub struct ReplicaPolicy {
     pub high_watermark_over: HighWatermarkOver,
     pub alter_response_match: AlterResponseMatch,
     pub diverging_fetch: DivergingFetch,
-    pub broker_epoch_check: BrokerEpochCheck,
+    pub fetch_broker_epoch: FetchBrokerEpoch,
     pub follower_applies: FollowerApplies,
     pub under_min_isr: UnderMinIsr,
     pub missed_epochs: MissedEpochs,
@@ -47,6 +47,7 @@ pub enum FetchEpochCheck {
     /// Before 2.1. Shows with a [`Truncation`] of its time: since 2.7 a diverging fetch tells as well.
     Off,
     #[default]
+    #[serde(rename = "kip-320")]
     Kip320,
 }
 
@@ -93,13 +94,14 @@ pub enum DivergingFetch {
     Ignored,
 }
 
-/// Whether the ISR is made of incarnations of brokers or of broker ids.
+/// Whether a leader knows its followers by incarnations or by broker ids.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum BrokerEpochCheck {
+pub enum FetchBrokerEpoch {
     /// Before 3.5 and 3.7 (KAFKA-14139, KAFKA-15221).
     Off,
     #[default]
+    #[serde(rename = "kip-903")]
     Kip903,
 }
 

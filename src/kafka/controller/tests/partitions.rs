@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    super::{ControllerConfig, EligibleLeaders, IsrEpochCheck, Policies},
+    super::{AlterPartitionBrokerEpoch, ControllerConfig, EligibleLeaders, Policies},
     driver::{config, plays, plays_with},
 };
 
@@ -118,7 +118,10 @@ fn a_replica_of_an_earlier_incarnation_is_not_in_sync() {
 
 #[test]
 fn without_kip_903_a_late_request_brings_an_empty_replica_into_the_isr() {
-    let policies = Policies { isr_epoch_check: IsrEpochCheck::Off, ..Policies::default() };
+    let policies = Policies {
+        alter_partition_broker_epoch: AlterPartitionBrokerEpoch::Off,
+        ..Policies::default()
+    };
     plays_with(
         config(policies),
         "

@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::{
-    super::{Acknowledge, CommitRule, PreVote, QuorumPolicies, RoleName},
+    super::{CommitRule, PreVote, QuorumFlush, QuorumPolicies, RoleName},
     watcher::Violation,
     world::{Weather, World},
 };
@@ -268,8 +268,7 @@ fn is_loss(violation: &Violation) -> bool {
 /// KAFKA-10533: a voter that acknowledges what it may forget.
 #[test]
 fn acknowledging_before_fsync_loses_committed_records() {
-    let policies =
-        QuorumPolicies { acknowledge: Acknowledge::BeforeFsync, ..QuorumPolicies::default() };
+    let policies = QuorumPolicies { quorum_flush: QuorumFlush::Never, ..QuorumPolicies::default() };
     let (_, violation) = seeds_to_violation(|seed| rough(3, seed), policies, 5_000, 200);
     assert!(is_loss(&violation), "{violation:?}");
     for seed in 0..10 {

@@ -2,8 +2,8 @@
 
 use super::{
     super::{
-        Acknowledge, Ballot, Effect, ElectionState, Jitter, Now, OffsetAndEpoch, Quorum,
-        QuorumConfig, ReplicaKey, Request, RequestToken, VoteRequest,
+        Ballot, Effect, ElectionState, Jitter, Now, OffsetAndEpoch, Quorum, QuorumConfig,
+        QuorumFlush, ReplicaKey, Request, RequestToken, VoteRequest,
     },
     memory_log::{Entry, MemoryLog},
     show,
@@ -19,7 +19,7 @@ const NOW: Now = Now { instant: Instant::from_nanos(0), jitter: Jitter(0) };
 /// Replica `local` in epoch 5, with one record of epoch 4. Nothing in its log need be synced first.
 fn replica(local: ReplicaKey, leader: Option<i32>, voted: Option<i32>) -> (Quorum, MemoryLog) {
     let mut config = QuorumConfig::new(local, "c", &[key(1), key(2), key(3)]);
-    config.policies.acknowledge = Acknowledge::BeforeFsync;
+    config.policies.quorum_flush = QuorumFlush::Never;
     let log = MemoryLog { entries: vec![Entry { epoch: 4, value: 0 }], ..MemoryLog::default() };
     let stored = ElectionState {
         epoch: LeaderEpoch(5),

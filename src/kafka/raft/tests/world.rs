@@ -135,9 +135,9 @@ pub fn key(id: i32) -> ReplicaKey {
 
 impl World {
     pub fn new(voters: i32, observers: i32, policies: QuorumPolicies, seed: u64) -> Self {
-        let durability = match policies.acknowledge {
-            super::super::Acknowledge::AfterFsync => Durability::Checked,
-            super::super::Acknowledge::BeforeFsync => Durability::Ignored,
+        let durability = match policies.quorum_flush {
+            super::super::QuorumFlush::BeforeAcknowledging => Durability::Checked,
+            super::super::QuorumFlush::Never => Durability::Ignored,
         };
         let voter_keys: Vec<ReplicaKey> = (1..=voters).map(key).collect();
         let node = |id: i32| Node {

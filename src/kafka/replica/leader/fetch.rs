@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        BrokerEpochCheck, BrokerStanding, DivergingFetch, Effect, Facts, LogView,
+        BrokerStanding, DivergingFetch, Effect, Facts, FetchBrokerEpoch, LogView,
         reading::diverging, remote::Progress,
     },
     Leader,
@@ -95,10 +95,10 @@ impl Leader {
         fetch: &FollowerFetch,
         effects: &mut Vec<Effect>,
     ) -> Result<(), ResponseError> {
-        let broker_epoch = match self.policy.broker_epoch_check {
+        let broker_epoch = match self.policy.fetch_broker_epoch {
             // -1 stands for any incarnation, here and at the controller.
-            BrokerEpochCheck::Off => BrokerEpoch(-1),
-            BrokerEpochCheck::Kip903 => fetch.broker_epoch,
+            FetchBrokerEpoch::Off => BrokerEpoch(-1),
+            FetchBrokerEpoch::Kip903 => fetch.broker_epoch,
         };
         let registered = facts.brokers.broker(fetch.follower);
         let alive = registered.filter(|broker| broker.standing != BrokerStanding::Fenced);

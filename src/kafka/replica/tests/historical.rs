@@ -7,7 +7,7 @@ use super::{
     world::{Setup, World},
 };
 use crate::kafka::replica::{
-    AlterResponseMatch, BrokerEpochCheck, DivergingFetch, FetchEpochCheck, FollowerApplies,
+    AlterResponseMatch, DivergingFetch, FetchBrokerEpoch, FetchEpochCheck, FollowerApplies,
     HighWatermarkOver, IsrJoinGate, MissedEpochs, ReplicaPolicy, Truncation, UnderMinIsr,
 };
 
@@ -253,7 +253,7 @@ fn a_diverging_fetch_that_counts_commits_what_is_not_there() {
 /// 12: b2 caught up, was wiped and came back; the request that meant its former life makes it a member.
 #[test]
 fn an_isr_of_ids_takes_in_a_wiped_broker() {
-    let policy = ReplicaPolicy { broker_epoch_check: BrokerEpochCheck::Off, ..Default::default() };
+    let policy = ReplicaPolicy { fetch_broker_epoch: FetchBrokerEpoch::Off, ..Default::default() };
     only_under_policy(
         policy,
         "
