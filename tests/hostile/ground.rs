@@ -8,6 +8,7 @@ use std::{net::TcpListener, sync::Arc, time::Duration};
 use retrial::{
     env::{self, Address, Env},
     kafka::{
+        behaviour::Behaviour,
         broker::{BrokerEndpoint, Event, InitialTopic, Node, NodeConfig, Observer},
         config::{BrokerConfig, Settings, Side},
         types::{BrokerId, TopicName},
@@ -69,6 +70,7 @@ pub fn node(address: &Address, pairs: Pairs) -> NodeConfig {
             config: Vec::new(),
         }],
         config: BrokerConfig::from_settings(&settings).unwrap(),
+        behaviour: Behaviour::default(),
     }
 }
 

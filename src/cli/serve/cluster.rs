@@ -20,6 +20,7 @@ use crate::{
     cli::{args::Serve, exit::Exit, streams::Streams},
     env::{Address, Env, real},
     kafka::{
+        behaviour::Behaviour,
         broker::{BrokerEndpoint, Event, Node, NodeConfig, Observer, cluster_of, new_cluster_id},
         config::BrokerConfig,
         types::BrokerId,
@@ -132,6 +133,7 @@ async fn start(seats: &[Seat], config: &BrokerConfig) -> anyhow::Result<Vec<Node
             voters: NodeConfig::first_voters(&brokers),
             topics: Vec::new(),
             config: config.clone(),
+            behaviour: Behaviour::default(),
         };
         let node = Node::start(seat.env.clone(), node, Arc::new(Log(id))).await;
         let failed = || format!("failed to start broker {id} in {}", seat.data.display());

@@ -82,7 +82,10 @@ impl ActiveController {
     ) -> (Self, Vec<Effect>) {
         let node = &broker.config;
         let settings = Arc::new(node.config.clone());
-        let config = ControllerConfig::new(node.broker_id, node.cluster_id.clone(), settings);
+        let config = ControllerConfig {
+            policies: node.behaviour.controller,
+            ..ControllerConfig::new(node.broker_id, node.cluster_id.clone(), settings)
+        };
         let now = broker.env.clock.now();
         let initial_topics = if loaded.has_had_topics { Vec::new() } else { node.topics.clone() };
         let image = loaded.image.as_ref().clone();

@@ -35,6 +35,7 @@ use super::{
 use crate::{
     env::{Address, Env, Listener, Stream},
     kafka::{
+        behaviour::Behaviour,
         config::BrokerConfig,
         log::{CheckpointError, LogError, id_to_text},
         raft::ElectionStateError,
@@ -77,6 +78,8 @@ pub struct NodeConfig {
     pub voters: BTreeSet<BrokerId>,
     pub topics: Vec<InitialTopic>,
     pub config: BrokerConfig,
+    /// How Kafka once behaved, where that is wanted.
+    pub behaviour: Behaviour,
 }
 
 /// Why a broker did not start, or stopped by itself.

@@ -35,7 +35,7 @@ use crate::{
         protocol::ResponseError,
         replica::{
             AcksState, AlterPartition, BrokerFacts, BrokerStanding, Brokers, Effect, Facts,
-            PartitionMetadata, Replica, ReplicaConfig, ReplicaPolicy,
+            PartitionMetadata, Replica, ReplicaConfig,
         },
         types::{BrokerEpoch, BrokerId, LeaderEpoch, Offset},
     },
@@ -115,7 +115,7 @@ impl Broker {
             broker: self.id(),
             lag_time_max: config.replication.lag_time_max,
             fetch_backoff: config.replication.fetch_backoff,
-            policy: ReplicaPolicy::default(),
+            policy: self.config.behaviour.replica,
         })
     }
 

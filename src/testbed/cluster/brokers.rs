@@ -9,6 +9,7 @@ use super::{
 use crate::{
     env::Address,
     kafka::{
+        behaviour::Behaviour,
         broker::{BrokerEndpoint, InitialTopic, Node, NodeConfig},
         config::{BrokerConfig, ConfigError, Settings, Side},
         types::{BrokerId, TopicPartition},
@@ -37,7 +38,7 @@ fn broker_name(id: BrokerId) -> NodeName {
 
 impl Placement {
     /// Explicit replicas where the plan has them, otherwise brokers in turn, each topic beginning with the
-    /// next broker.
+    /// next broker and each partition's followers being the brokers after its leader.
     pub fn of(plan: &Plan) -> Self {
         let brokers = plan.cluster.brokers.max(1);
         let topic = |(index, (name, topic)): (usize, (&String, &TopicPlan))| InitialTopic {
@@ -45,7 +46,11 @@ impl Placement {
             partitions: match &topic.replicas {
                 Some(replicas) => replicas.iter().map(|names| ids(names)).collect(),
                 None => (0..topic.partitions)
-                    .map(|p| vec![BrokerId(((index as u32 + p) % brokers + 1) as i32)])
+                    .map(|partition| {
+                        let replica = |of| (index as u32 + partition + of) % brokers + 1;
+                        let factor = topic.replication_factor.clamp(1, brokers);
+                        (0..factor).map(|of| BrokerId(replica(of) as i32)).collect()
+                    })
                     .collect(),
             },
             config: topic.config.iter().map(|(n, value)| (n.clone(), value.clone())).collect(),
@@ -108,6 +113,7 @@ pub fn add_brokers(
             voters: NodeConfig::first_voters(&brokers),
             topics: placement.topics.clone(),
             config: config.clone(),
+            behaviour: Behaviour::default(),
         };
         let name = broker_name(*id);
         let journal = BrokerJournal::new(stage.clone(), name.clone());

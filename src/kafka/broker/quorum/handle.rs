@@ -158,6 +158,7 @@ pub(super) fn config_of(node: &NodeConfig, directory: Uuid) -> QuorumConfig {
         fetch_timeout: times.fetch_timeout,
         request_timeout: times.request_timeout,
         retry_backoff: times.retry_backoff,
+        policies: node.behaviour.quorum,
         ..QuorumConfig::new(local, node.cluster_id.clone(), &voters)
     }
 }

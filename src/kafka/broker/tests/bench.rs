@@ -15,6 +15,7 @@ pub(super) use crate::kafka::broker::NodeConfig;
 use crate::{
     env::{Address, Env, Stream},
     kafka::{
+        behaviour::Behaviour,
         broker::{BrokerEndpoint, Event, InitialTopic, Node, Observer},
         config::{BrokerConfig, Settings, Side},
         protocol::{
@@ -57,6 +58,7 @@ fn node() -> NodeConfig {
             config: Vec::new(),
         }],
         config: BrokerConfig::from_settings(&settings).unwrap(),
+        behaviour: Behaviour::default(),
     }
 }
 

@@ -22,6 +22,7 @@ use super::{
 use crate::{
     env::{Address, Env},
     kafka::{
+        behaviour::Behaviour,
         broker::{BrokerEndpoint, Event, InitialTopic, Node, NodeConfig, Observer, ReplicaChange},
         config::{BrokerConfig, Settings, Side},
         protocol::batch::Batches,
@@ -79,6 +80,7 @@ impl Stage {
                 config: self.topic_settings.iter().map(owned).collect(),
             }],
             config: BrokerConfig::from_settings(&settings).unwrap(),
+            behaviour: Behaviour::default(),
         }
     }
 

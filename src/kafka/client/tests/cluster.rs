@@ -8,6 +8,7 @@ use super::bench::{ms, text};
 use crate::{
     env::{Address, Env},
     kafka::{
+        behaviour::Behaviour,
         broker::{BrokerEndpoint, Event, InitialTopic, Node, NodeConfig, Observer},
         client::{
             Admin, AdminConfig, ClientError, Consumer, NewTopic, OffsetSpec, Producer,
@@ -47,6 +48,7 @@ fn broker(id: i32) -> NodeConfig {
             config: Vec::new(),
         }],
         config: BrokerConfig::from_settings(&settings).unwrap(),
+        behaviour: Behaviour::default(),
     }
 }
 
