@@ -7,7 +7,10 @@ use super::{Breach, Source, assert_none, everywhere};
 /// A folder and the crate paths it may name, besides its own. The first entry that holds the file counts.
 const LAYERS: &[(&str, &[&str])] = &[
     ("src/main", &["cli"]),
-    ("src/cli", &["testbed", "kafka::broker", "kafka::config", "kafka::types", "env"]),
+    (
+        "src/cli",
+        &["testbed", "kafka::broker", "kafka::behaviour", "kafka::config", "kafka::types", "env"],
+    ),
     ("src/testbed/checker", &["testbed::history", "testbed::plan", "kafka::types"]),
     (
         "src/testbed/report",
