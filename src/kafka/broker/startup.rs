@@ -65,6 +65,7 @@ impl DataDir {
             producer_id_expiration: config.config.producer_id_expiration,
             wall_time: env.clock.wall_time(),
             now: env.clock.now(),
+            policy: Default::default(),
         }
     }
 }

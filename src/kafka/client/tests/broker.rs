@@ -99,6 +99,8 @@ struct State {
     logs: Vec<Log>,
     produced: u32,
     next_producer: i64,
+    brokers: i32,
+    leader: i32,
     group: Group,
     wakers: Vec<Waker>,
 }
@@ -112,8 +114,18 @@ pub(super) struct Broker {
 impl Broker {
     pub(super) fn new(partitions: i32, script: Script) -> Self {
         let logs = (0..partitions).map(|_| Log::default()).collect();
-        let state = Mutex::new(State { logs, next_producer: 1000, ..State::default() });
-        Broker { partitions, script, state }
+        let state = State { logs, next_producer: 1000, brokers: 1, leader: 1, ..State::default() };
+        Broker { partitions, script, state: Mutex::new(state) }
+    }
+
+    /// Metadata tells of a second broker, `b2`, from here on. It has the same logs.
+    pub(super) fn join_second(&self) {
+        self.state.lock().unwrap().brokers = 2;
+    }
+
+    /// Metadata names another leader of all partitions from here on; either broker takes what is sent to it.
+    pub(super) fn move_leader(&self, to: i32) {
+        self.state.lock().unwrap().leader = to;
     }
 
     /// The values in a partition's log, in order.
@@ -153,8 +165,8 @@ impl Broker {
         state.wake();
     }
 
-    pub(super) async fn serve(self: Arc<Self>, env: Env) {
-        let mut listener = env.network.listen(Address::new("b1", PORT)).await.unwrap();
+    pub(super) async fn serve(self: Arc<Self>, env: Env, host: &str) {
+        let mut listener = env.network.listen(Address::new(host, PORT)).await.unwrap();
         loop {
             let Ok((stream, _)) = listener.accept().await else { continue };
             let broker = self.clone();
@@ -236,23 +248,26 @@ impl Broker {
     }
 
     fn metadata(&self) -> MetadataResponse {
-        let id = kafka_protocol::messages::BrokerId(1);
-        let broker = MetadataResponseBroker::default()
-            .with_node_id(id)
-            .with_host(StrBytes::from_static_str("b1"))
-            .with_port(i32::from(PORT));
+        let state = self.state.lock().unwrap();
+        let id = kafka_protocol::messages::BrokerId;
+        let broker = |number| {
+            MetadataResponseBroker::default()
+                .with_node_id(id(number))
+                .with_host(StrBytes::from_string(format!("b{number}")))
+                .with_port(i32::from(PORT))
+        };
         let partition = |number| {
             MetadataResponsePartition::default()
                 .with_partition_index(number)
-                .with_leader_id(id)
-                .with_leader_epoch(0)
+                .with_leader_id(id(state.leader))
+                .with_leader_epoch(state.leader - 1)
         };
         let topic = MetadataResponseTopic::default()
             .with_name(Some(StrBytes::from_static_str("t").into()))
             .with_partitions((0..self.partitions).map(partition).collect());
         MetadataResponse::default()
-            .with_brokers(vec![broker])
-            .with_controller_id(id)
+            .with_brokers((1..=state.brokers).map(broker).collect())
+            .with_controller_id(id(1))
             .with_topics(vec![topic])
     }
 

@@ -8,7 +8,13 @@ use super::{
     bench::{ms, record, with_broker},
     broker::{Script, Trouble},
 };
-use crate::kafka::client::{AttemptFailure, ClientError, ClientEvent, Fate};
+use crate::{
+    kafka::{
+        client::{AttemptFailure, ClientError, ClientEvent, Fate},
+        config::{InFlightLimit, ProducerPolicy},
+    },
+    sim::MachineOptions,
+};
 
 fn script(produce: &[(u32, Trouble)]) -> Script {
     Script { produce: produce.iter().copied().collect::<BTreeMap<_, _>>() }
@@ -71,6 +77,39 @@ fn a_retry_overtaken_by_its_successors_keeps_the_order_with_idempotence() {
         let expected: Vec<String> = (0..20).map(|number| number.to_string()).collect();
         assert_eq!(bench.broker.values(0), expected);
     });
+}
+
+/// One request in flight; the leader moves while the first waits for an answer that never comes.
+fn log_after_the_leader_moved(in_flight_limit: InFlightLimit) -> Vec<String> {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    with_broker(1, script(&[(1, Trouble::Silence)]), move |bench| async move {
+        bench.broker.join_second();
+        bench.world.add_machine("b2", MachineOptions::default());
+        let second = bench.broker.clone();
+        bench.world.start("b2", move |env| Box::pin(second.serve(env, "b2")));
+        let settings = [
+            ("enable.idempotence", "false"),
+            ("max.in.flight.requests.per.connection", "1"),
+            ("linger.ms", "0"),
+            ("request.timeout.ms", "3000"),
+            ("metadata.max.age.ms", "500"),
+        ];
+        let (producer, _) = bench.producer_under(ProducerPolicy { in_flight_limit }, &settings);
+        let first = producer.send(record("a")).await.unwrap();
+        bench.sleep(200).await;
+        bench.broker.move_leader(2);
+        let second = producer.send(record("b")).await.unwrap();
+        first.await.unwrap();
+        second.await.unwrap();
+        sender.send(bench.broker.values(0)).unwrap();
+    });
+    receiver.recv().unwrap()
+}
+
+#[test]
+fn a_batch_overtakes_the_one_before_if_the_limit_is_the_connections_alone() {
+    assert_eq!(log_after_the_leader_moved(InFlightLimit::PerConnection), ["b", "a"]);
+    assert_eq!(log_after_the_leader_moved(InFlightLimit::PerPartition), ["a", "b"]);
 }
 
 #[test]
