@@ -41,6 +41,7 @@ use crate::{
     env::{Address, Clock, Env, Instant, Stream},
     kafka::{
         client::network::LazyTimer,
+        log::FirstSequenceOnEmptyState,
         protocol::{
             batch::{Batches, assign},
             frame::FrameReader,
@@ -68,6 +69,7 @@ pub(super) enum Trouble {
 #[derive(Clone, Default)]
 pub(super) struct Script {
     pub produce: BTreeMap<u32, Trouble>,
+    pub first_sequence: FirstSequenceOnEmptyState,
 }
 
 #[derive(Default)]
@@ -286,7 +288,8 @@ impl Broker {
             for part in topic.partition_data {
                 let result = match trouble {
                     Some(Trouble::Refuse(error)) => Err(error),
-                    _ => state.logs[part.index as usize].append(part.records.unwrap()),
+                    _ => state.logs[part.index as usize]
+                        .append(part.records.unwrap(), self.script.first_sequence),
                 };
                 let (code, base) = result.map_or_else(|e| (e.code(), -1), |base| (0, base));
                 let answer = PartitionProduceResponse::default()
@@ -541,7 +544,11 @@ impl Group {
 
 impl Log {
     /// Checks sequences as a leader does, but remembers all of them.
-    fn append(&mut self, records: Bytes) -> Result<i64, ResponseError> {
+    fn append(
+        &mut self,
+        records: Bytes,
+        first_sequence: FirstSequenceOnEmptyState,
+    ) -> Result<i64, ResponseError> {
         let batch = Batches::new(records.clone()).next().unwrap().unwrap();
         batch.check_crc().unwrap();
         let header = batch.header;
@@ -551,7 +558,11 @@ impl Log {
             if let Some(place) = self.places.get(&(producer.0, producer.1, base)) {
                 return Ok(*place);
             }
-            let expected = self.sequences.get(&producer).copied().unwrap_or(0);
+            let first = match first_sequence {
+                FirstSequenceOnEmptyState::Any => base,
+                FirstSequenceOnEmptyState::Zero => 0,
+            };
+            let expected = self.sequences.get(&producer).copied().unwrap_or(first);
             if base != expected {
                 return Err(ResponseError::OutOfOrderSequenceNumber);
             }
