@@ -6,6 +6,7 @@
 
 mod action;
 mod actor;
+mod cluster;
 mod duration;
 mod expect;
 mod trigger;
@@ -13,11 +14,12 @@ mod trigger;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-pub use action::{Action, Link, Links, NodeRef};
+pub use action::{Action, ElectionType, Link, Links, NodeRef};
 pub use actor::{
     App, AwaitSend, ClientFlavour, EffectKind, GroupPlan, LoopStep, OnError, OnSendError,
     ProducerApp, ProducerExit, ProducerPlan, ReaderPlan, SeekTo, Start, TextTemplate,
 };
+pub use cluster::{ClusterPlan, Controllers, TopicPlan};
 pub use duration::{Span, SpanRange, SpanShape};
 pub use expect::{
     Cause, Comparison, Expectation, ExpectedVerdict, FactKind, Guarantee, RecordAt, Tolerance,
@@ -72,21 +74,18 @@ pub struct NetworkPlan {
     pub loss: f64,
 }
 
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct ClusterPlan {
-    /// Named b1, b2, ...
-    pub brokers: u32,
-    pub racks: Vec<String>,
-    pub config: ConfigMap,
-}
-
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct TopicPlan {
-    pub partitions: u32,
-    pub replication_factor: u32,
-    /// Replica placement by broker name, one list per partition, the preferred leader first.
-    pub replicas: Option<Vec<Vec<String>>>,
-    pub config: ConfigMap,
+impl Plan {
+    /// Brokers that steps add, each with its rack, in the order of their numbers.
+    pub fn added_brokers(&self) -> Vec<(&str, Option<&str>)> {
+        let added = self.steps.iter().filter_map(|step| match &step.action {
+            Action::AddBroker { broker, rack } => Some((broker.as_str(), rack.as_deref())),
+            _ => None,
+        });
+        let mut added: Vec<_> = added.collect();
+        added.sort_by_key(|(broker, _)| (broker.len(), *broker));
+        added.dedup_by_key(|(broker, _)| *broker);
+        added
+    }
 }
 
 /// Something done to the cluster or its clients, or only said.

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::words::{
-    AWAITS, CAUSES, EFFECTS, ERRORS, EVENTS, EXITS, FACTS, FLAVOURS, GUARANTEES, LOOP_STEPS,
-    ON_ERRORS, ON_SEND_ERRORS, VERBS, Word, nearest,
+    AWAITS, CAUSES, EFFECTS, ELECTIONS, ERRORS, EVENTS, EXITS, FACTS, FLAVOURS, GUARANTEES,
+    LOOP_STEPS, ON_ERRORS, ON_SEND_ERRORS, VERBS, Word, nearest,
 };
 use crate::kafka::config::{Kind, Row, Side, Support, rows};
 
@@ -68,6 +68,7 @@ pub fn explanations() -> Vec<Explanation> {
     words(&mut all, "a fact to expect", FACTS);
     words(&mut all, "an event to wait for", EVENTS);
     words(&mut all, "an action of a step", VERBS);
+    words(&mut all, "a value of election", ELECTIONS);
     words(&mut all, "an error, as the Java client names it", ERRORS);
     words(&mut all, "a step of app.loop", LOOP_STEPS);
     words(&mut all, "a value of app.effect", EFFECTS);

@@ -4,6 +4,7 @@ mod actors;
 mod cluster;
 mod expectations;
 mod names;
+mod operator;
 mod plan;
 mod references;
 mod section;

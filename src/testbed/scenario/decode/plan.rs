@@ -51,8 +51,8 @@ pub(in crate::testbed::scenario) fn plan(
             groups.len() + readers.values().filter(|one| one.group_id.is_some()).count();
         cluster::offsets_topic(&given, broker, cluster.brokers, committing, found);
     }
-    let steps = section.list_of_tables("step", found);
-    let steps = Steps { references: references(), run: run.clone() }.all(steps, found);
+    let steps = Steps { references: references(), ignored: &ignored, run: run.clone() };
+    let steps = steps.all(section.list_of_tables("step", found), found);
     let expectations = Expectations { references: references() }.all(section, found);
     // Variants are laid over this tree one by one, by whoever called.
     section.entry("variant");

@@ -1,7 +1,10 @@
-//! The admin client, as far as the testbed needs it: create topics, describe the cluster, list offsets.
+//! The admin client, as far as the testbed needs it: topics made, changed and deleted, elections, moves of
+//! replicas, the cluster described, offsets listed.
 //!
 //! Each call is one question with retries until `default.api.timeout.ms`. Like the other clients it has
 //! one background task, which only moves bytes.
+
+mod changes;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -23,6 +26,8 @@ use kafka_protocol::{
     protocol::{Decodable, Request, StrBytes},
 };
 use rand_chacha::ChaCha8Rng;
+
+pub use changes::{ElectionType, PartitionResults};
 
 use super::{
     error::{ClientError, code_error},
@@ -176,7 +181,7 @@ impl Admin {
         &self,
         topics: &[NewTopic],
     ) -> Result<BTreeMap<TopicName, Result<(), ClientError>>, ClientError> {
-        let timeout = i32::try_from(self.config.request_timeout.as_millis()).unwrap_or(i32::MAX);
+        let timeout = self.timeout_ms();
         let wanted: Vec<CreatableTopic> = topics.iter().map(creatable).collect();
         let build =
             || CreateTopicsRequest::default().with_timeout_ms(timeout).with_topics(wanted.clone());
@@ -195,7 +200,7 @@ impl Admin {
         &self,
         topics: &[TopicName],
     ) -> Result<BTreeMap<TopicName, Result<(), ClientError>>, ClientError> {
-        let timeout = i32::try_from(self.config.request_timeout.as_millis()).unwrap_or(i32::MAX);
+        let timeout = self.timeout_ms();
         let name = |topic: &TopicName| StrBytes::from_string(topic.to_string());
         let build = || {
             DeleteTopicsRequest::default()
@@ -283,6 +288,11 @@ impl Admin {
             }
         }
         Ok(found)
+    }
+
+    /// How long the controller may take over a request.
+    fn timeout_ms(&self) -> i32 {
+        i32::try_from(self.config.request_timeout.as_millis()).unwrap_or(i32::MAX)
     }
 
     fn deadline(&self) -> Instant {
@@ -479,7 +489,7 @@ fn creatable(topic: &NewTopic) -> CreatableTopic {
         .with_configs(settings.collect())
 }
 
-type TopicResults = BTreeMap<TopicName, Result<(), ClientError>>;
+pub type TopicResults = BTreeMap<TopicName, Result<(), ClientError>>;
 
 /// Passing errors make the whole call be repeated; the others are the topic's own.
 fn topic_results<'a>(
