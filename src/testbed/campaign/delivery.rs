@@ -229,6 +229,7 @@ fn assemble(
             racks: Vec::new(),
             config: cluster,
         },
+        behaviour: Default::default(),
         topics: topics.into_iter().enumerate().map(|(i, topic)| (topic_name(i), topic)).collect(),
         producers: (0..).zip(producers).map(|(i, p)| (named("producer", i), p)).collect(),
         groups: groups.collect(),

@@ -14,6 +14,8 @@ mod trigger;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use crate::kafka::behaviour::Behaviour;
+
 pub use action::{Action, ElectionType, Link, Links, NodeRef};
 pub use actor::{
     App, AwaitSend, ClientFlavour, EffectKind, GroupPlan, LoopStep, OnError, OnSendError,
@@ -39,6 +41,8 @@ pub struct Plan {
     pub run: RunPlan,
     pub network: NetworkPlan,
     pub cluster: ClusterPlan,
+    /// What Kafka once did otherwise, brought back; by default nothing.
+    pub behaviour: Behaviour,
     pub topics: IndexMap<String, TopicPlan>,
     pub producers: IndexMap<String, ProducerPlan>,
     pub groups: IndexMap<String, GroupPlan>,

@@ -3,6 +3,7 @@
 use std::fmt::{Display, Write};
 
 use super::words::Named;
+use crate::kafka::behaviour::Behaviour;
 use crate::testbed::plan::{
     Action, App, ClientFlavour, Comparison, ConfigMap, Controllers, End, Expectation, GroupPlan,
     Link, Links, NodeRef, Plan, ProducerPlan, ReaderPlan, SeekTo, Span, SpanRange, SpanShape,
@@ -44,6 +45,10 @@ pub fn to_toml(plan: &Plan) -> String {
         page.line("racks", texts(&plan.cluster.racks));
     }
     page.config("cluster", &plan.cluster.config);
+    if plan.behaviour != Behaviour::default() {
+        page.header("[behaviour]");
+        plan.behaviour.changed().for_each(|(key, value)| page.line(key.key, text(value.name)));
+    }
     plan.topics.iter().for_each(|(name, topic)| page.topic(name, topic));
     plan.producers.iter().for_each(|(name, producer)| page.producer(name, producer));
     plan.groups.iter().for_each(|(name, group)| page.group(name, group));

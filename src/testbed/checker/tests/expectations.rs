@@ -36,6 +36,7 @@ fn plan(expectation: Expectation) -> Plan {
             racks: Vec::new(),
             config: ConfigMap::new(),
         },
+        behaviour: Default::default(),
         topics: Default::default(),
         producers: Default::default(),
         groups: Default::default(),

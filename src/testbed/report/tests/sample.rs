@@ -152,6 +152,7 @@ pub fn plan() -> Plan {
                 "1".to_owned(),
             )]),
         },
+        behaviour: Default::default(),
         topics: IndexMap::from([(
             "orders".to_owned(),
             TopicPlan {

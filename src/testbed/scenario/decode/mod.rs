@@ -1,6 +1,7 @@
 //! From the tree to a plan, section by section, with every mistake noted.
 
 mod actors;
+mod behaviour;
 mod cluster;
 mod expectations;
 mod names;

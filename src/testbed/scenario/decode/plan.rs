@@ -2,7 +2,7 @@
 
 use super::{
     actors::Surroundings,
-    cluster,
+    behaviour, cluster,
     expectations::Expectations,
     names::Names,
     references::References,
@@ -40,6 +40,7 @@ pub(in crate::testbed::scenario) fn plan(
     let network = cluster::network(section.inner("network", found), found);
     let (cluster, given, broker) =
         cluster::cluster(section.inner("cluster", found), &ignored, found);
+    let behaviour = behaviour::behaviour(&section.inner("behaviour", found), found);
     let topics = cluster::topics(section, &ignored, broker.as_ref(), &names, found);
     let actors =
         Surroundings { references: references(), ignored: &ignored, broker: broker.as_ref() };
@@ -65,6 +66,7 @@ pub(in crate::testbed::scenario) fn plan(
         run,
         network,
         cluster,
+        behaviour,
         topics,
         producers,
         groups,

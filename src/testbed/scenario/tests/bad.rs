@@ -288,6 +288,29 @@ fn a_role_is_one_there_is() {
 }
 
 #[test]
+fn a_behaviour_is_one_kafka_had() {
+    let behaviour = |line: &str, wanted: &str| {
+        let table = format!("title = \"small\"\n[behaviour]\n{line}");
+        told_once("title = \"small\"", &table, wanted);
+    };
+    behaviour(
+        "trunctaion = \"high-watermark\"",
+        "4: no behaviour is called `trunctaion` (did you mean `truncation`?)",
+    );
+    behaviour("nonsense = \"off\"", "no behaviour is called `nonsense` (known: truncation, ");
+    behaviour(
+        "truncation = \"high-watermrk\"",
+        "4: `truncation` cannot be `high-watermrk`, allowed: on-fetch, leader-epoch-kip279, \
+         leader-epoch-kip101, high-watermark (did you mean `high-watermark`?)",
+    );
+    behaviour("fetch-epoch-check = false", "is a name in quotes, not false (known: kip-320, off)");
+    behaviour("truncation = 3", "expected text in quotes, found a whole number");
+    let variant = SMALL.to_owned() + "[variant.set.behaviour]\ntruncation = \"hw\"\n";
+    let told = load(&variant).unwrap_err().to_string();
+    assert!(told.contains("`truncation` cannot be `hw`"), "{told}");
+}
+
+#[test]
 fn an_operator_asks_for_what_can_be() {
     let order = |step: &str, wanted: &str| {
         told_once("do = \"crash\"\nnode = \"b1\"", step, wanted);

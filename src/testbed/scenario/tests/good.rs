@@ -6,7 +6,7 @@ use super::fixture::{GOOD, load};
 use crate::testbed::{
     plan::{
         Action, Comparison, Controllers, End, EventName, Expectation, Link, Links, LoopStep,
-        NodeRef, SeekTo, Span, SpanShape, Start, Tolerance, Trigger,
+        NodeRef, Plan, SeekTo, Span, SpanShape, Start, Tolerance, Trigger,
     },
     scenario::Scenario,
 };
@@ -248,4 +248,24 @@ fn where_a_file_names_no_controllers_the_first_brokers_are() {
     let combined = |count| Controllers::Combined(count);
     let usual: Vec<_> = [1, 2, 3, 4, 5, 9].map(voters).into();
     assert_eq!(usual, [1, 1, 3, 3, 5, 5].map(combined));
+}
+
+#[test]
+fn a_variant_or_the_command_line_brings_a_behaviour_back() {
+    let text = CLUSTER.replace(
+        "[[variant.step]]\nat = \"4s\"",
+        "[variant.set.behaviour]\ntruncation = \"high-watermark\"\n[[variant.step]]\nat = \"4s\"",
+    );
+    let changed = |plan: &Plan| -> Vec<_> {
+        plan.behaviour.changed().map(|(switch, choice)| (switch.key, choice.name)).collect()
+    };
+    let scenario = load(&text).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(changed(&scenario.plan), []);
+    assert_eq!(changed(&scenario.variants[0].plan), [("truncation", "high-watermark")]);
+    let set = ["behaviour.quorum-flush=never".to_owned()];
+    let scenario = Scenario::load("test", "test.toml", &text, &set);
+    let scenario = scenario.unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(changed(&scenario.plan), [("quorum-flush", "never")]);
+    let both = [("truncation", "high-watermark"), ("quorum-flush", "never")];
+    assert_eq!(changed(&scenario.variants[0].plan), both);
 }

@@ -5,7 +5,10 @@ use proptest::{collection::vec, option, prelude::*, sample::select};
 
 use super::fixture::{GOOD, load};
 use crate::{
-    kafka::types::{Offset, TopicPartition},
+    kafka::{
+        behaviour::{Behaviour, switches},
+        types::{Offset, TopicPartition},
+    },
     testbed::{
         plan::{
             Action, App, AwaitSend, Cause, ClientFlavour, ClusterPlan, Comparison, ConfigMap,
@@ -135,6 +138,19 @@ fn order() -> impl Strategy<Value = Action> {
         (option::of(partition()), election)
             .prop_map(|(partition, election)| Action::Elect { partition, election }),
     ]
+}
+
+/// Some of what Kafka once did.
+fn behaviour() -> impl Strategy<Value = Behaviour> {
+    let switch = (0..switches().len(), any::<prop::sample::Index>());
+    vec(switch, 0..4).prop_map(|chosen| {
+        let mut behaviour = Behaviour::default();
+        for (switch, choice) in chosen {
+            let switch = &switches()[switch];
+            behaviour.set(switch.key, choice.get(switch.choices).name).expect("names of the list");
+        }
+        behaviour
+    })
 }
 
 /// Combined controllers, or some apart.
@@ -358,8 +374,14 @@ fn plan() -> impl Strategy<Value = Plan> {
     let world = (words(), 0..=i64::MAX as u64, any::<bool>(), range(), 0.0..1.0f64, brokers);
     let actors = (producer(), group(), reader());
     let steps = (steps(), option::of(option::of(words())));
-    (world, any::<bool>(), actors, steps, vec(expectation(), 1..4)).prop_map(
-        |((title, seed, quiet, latency, loss, brokers), placed, actors, steps, expectations)| {
+    (world, (any::<bool>(), behaviour()), actors, steps, vec(expectation(), 1..4)).prop_map(
+        |(
+            (title, seed, quiet, latency, loss, brokers),
+            (placed, behaviour),
+            actors,
+            steps,
+            expectations,
+        )| {
             let (brokers, controllers) = brokers;
             let (mut steps, added) = steps;
             steps.extend(added.map(|rack| Step {
@@ -388,6 +410,7 @@ fn plan() -> impl Strategy<Value = Plan> {
                     racks: Vec::new(),
                     config: config(&[("offsets.topic.replication.factor", "1")]),
                 },
+                behaviour,
                 topics: IndexMap::from([
                     ("orders".to_owned(), topic(2, None)),
                     ("audit.log".to_owned(), topic(1, placed)),
