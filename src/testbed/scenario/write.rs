@@ -251,6 +251,14 @@ impl Page {
                 self.line("by", span(*by));
                 self.maybe("for", lasts.map(span));
             }
+            Action::Note => {}
+            order => self.order(order),
+        }
+    }
+
+    /// What an operator does.
+    fn order(&mut self, order: &Action) {
+        match order {
             Action::CreateTopic { topic, partitions, replication_factor } => {
                 self.line("topic", text(topic));
                 self.line("partitions", partitions);
@@ -280,7 +288,8 @@ impl Page {
                 self.line("node", text(broker));
                 self.maybe("rack", rack.as_ref().map(text));
             }
-            Action::Note => {}
+            // The others are faults, and acts of applications.
+            _ => {}
         }
     }
 

@@ -16,7 +16,7 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::StrBytes;
 
-use super::{Admin, Target, TopicResults, topic_results};
+use super::client::{Admin, Target, TopicResults, topic_results};
 use crate::kafka::{
     client::error::{ClientError, code_error},
     types::{BrokerId, TopicName, TopicPartition},
