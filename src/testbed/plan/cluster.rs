@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ConfigMap;
+use super::{Action, ConfigMap, Plan};
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct ClusterPlan {
@@ -55,4 +55,18 @@ pub struct TopicPlan {
     /// Replica placement by broker name, one list per partition, the preferred leader first.
     pub replicas: Option<Vec<Vec<String>>>,
     pub config: ConfigMap,
+}
+
+impl Plan {
+    /// Brokers that steps add, each with its rack, in the order of their numbers.
+    pub fn added_brokers(&self) -> Vec<(&str, Option<&str>)> {
+        let added = self.steps.iter().filter_map(|step| match &step.action {
+            Action::AddBroker { broker, rack } => Some((broker.as_str(), rack.as_deref())),
+            _ => None,
+        });
+        let mut added: Vec<_> = added.collect();
+        added.sort_by_key(|(broker, _)| (broker.len(), *broker));
+        added.dedup_by_key(|(broker, _)| *broker);
+        added
+    }
 }

@@ -78,20 +78,6 @@ pub struct NetworkPlan {
     pub loss: f64,
 }
 
-impl Plan {
-    /// Brokers that steps add, each with its rack, in the order of their numbers.
-    pub fn added_brokers(&self) -> Vec<(&str, Option<&str>)> {
-        let added = self.steps.iter().filter_map(|step| match &step.action {
-            Action::AddBroker { broker, rack } => Some((broker.as_str(), rack.as_deref())),
-            _ => None,
-        });
-        let mut added: Vec<_> = added.collect();
-        added.sort_by_key(|(broker, _)| (broker.len(), *broker));
-        added.dedup_by_key(|(broker, _)| *broker);
-        added
-    }
-}
-
 /// Something done to the cluster or its clients, or only said.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Step {
