@@ -16,7 +16,9 @@ use retrial::{
     env::{Env, WallTime},
     kafka::{
         config::{BrokerConfig, CleanupPolicy, Settings, Side, TopicConfig},
-        log::{AppendOrigin, CleanerLimits, Log, MinOneMessage, OpenOptions, Shutdown, Step},
+        log::{
+            AppendOrigin, CleanerLimits, Log, LogPolicy, MinOneMessage, OpenOptions, Shutdown, Step,
+        },
         protocol::batch::{BatchBuilder, BatchOptions, Batches, Compression},
         types::{LeaderEpoch, Offset, Timestamp},
     },
@@ -76,6 +78,7 @@ async fn open(env: &Env, recovery_point: Offset) -> Log {
         producer_id_expiration: Duration::from_secs(24 * 3600),
         wall_time: NOW,
         now: env.clock.now(),
+        policy: LogPolicy::default(),
     };
     let opened = Log::open(env.disk.clone(), DIR, config(900), &options).await;
     opened.unwrap().0

@@ -18,7 +18,7 @@ use retrial::{
     kafka::{
         config::{CleanupPolicy, TopicConfig},
         log::{
-            AppendOrigin, Log, MinOneMessage, OpenOptions, Outcome, Recovery, Shutdown,
+            AppendOrigin, Log, LogPolicy, MinOneMessage, OpenOptions, Outcome, Recovery, Shutdown,
             load_offsets, store_offsets, write_atomically,
         },
         protocol::batch::{BatchBuilder, BatchOptions, Batches, Compression},
@@ -144,6 +144,7 @@ async fn open(env: &Env, trial: &Trial) -> (Log, Recovery) {
         producer_id_expiration: Duration::from_secs(24 * 3600),
         wall_time: env.clock.wall_time(),
         now: env.clock.now(),
+        policy: LogPolicy::default(),
     };
     Log::open(env.disk.clone(), "orders-0", Arc::new(config(trial)), &options).await.unwrap()
 }

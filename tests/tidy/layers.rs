@@ -41,7 +41,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     (
         "src/kafka/behaviour",
-        &["kafka::log", "kafka::raft", "kafka::controller", "kafka::replica", "kafka::client"],
+        &["kafka::log", "kafka::raft", "kafka::controller", "kafka::replica", "kafka::config"],
     ),
     ("src/kafka/client", &["env", "kafka::types", "kafka::config", "kafka::protocol"]),
     (

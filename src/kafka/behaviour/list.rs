@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::table::SWITCHES;
-use crate::kafka::{controller::Policies, raft::QuorumPolicies, replica::ReplicaPolicy};
+use crate::kafka::{
+    config::ProducerPolicy, controller::Policies, log::LogPolicy, raft::QuorumPolicies,
+    replica::ReplicaPolicy,
+};
 
 /// How a cluster and its clients behave where Kafka has changed its mind; by default as at present.
 ///
@@ -16,6 +19,8 @@ pub struct Behaviour {
     pub replica: ReplicaPolicy,
     pub quorum: QuorumPolicies,
     pub controller: Policies,
+    pub log: LogPolicy,
+    pub producer: ProducerPolicy,
 }
 
 /// One thing that Kafka has done in more than one way.
@@ -25,7 +30,7 @@ pub struct Switch {
     pub key: &'static str,
     /// What it decides, in a sentence.
     pub meaning: &'static str,
-    /// The present behaviour first, then back in time.
+    /// The default first.
     pub choices: &'static [Choice],
     pub(super) is: fn(&Behaviour, &'static str) -> bool,
     pub(super) set: fn(&mut Behaviour, &'static str),
@@ -54,7 +59,7 @@ fn names(choices: &[Choice]) -> String {
     choices.iter().map(|choice| choice.name).collect::<Vec<_>>().join(", ")
 }
 
-/// All of them: replicas, quorum, controller, log, clients.
+/// All of them: replicas, quorum, controller, logs, producers.
 pub fn switches() -> &'static [Switch] {
     SWITCHES
 }
@@ -65,7 +70,7 @@ pub fn find(key: &str) -> Option<&'static Switch> {
 }
 
 impl Switch {
-    /// The present behaviour.
+    /// What is done unless a file says otherwise: Kafka 4.1's behaviour, or a stricter one.
     pub fn default(&self) -> &'static Choice {
         &self.choices[0]
     }

@@ -150,4 +150,41 @@ pub(super) const SWITCHES: &[Switch] = switches! {
         "off" ("before 2.2")
             "A request of a broker's former life still counts."
     }
+    "epoch-checkpoint-fsync" => log.epoch_checkpoint_fsync:
+        "Whether the file of leader epochs is synced when entries are cut off it." {
+        "on" ("before 3.7 and since 3.9") "It is, as for every other change of it (KAFKA-16541)."
+        "off" ("3.7.0, undone later")
+            "It is not: after a power loss the file may be empty or stale, the broker no longer knows which epochs \
+             wrote its log, and replicas that differ do not notice (KAFKA-15046)."
+    }
+    "segment-dir-fsync" => log.segment_dir_fsync:
+        "Whether a flush makes the name of a new segment durable along with its contents." {
+        "on" ("since 3.0") "It does (KAFKA-3968)."
+        "off" ("before 3.0")
+            "It does not: a power loss may take a whole segment that was synced, and leave a hole in the log."
+    }
+    "first-sequence-on-empty-state" => log.first_sequence_on_empty_state:
+        "Which sequence a log without any record takes from an idempotent producer it does not know." {
+        "any" ("2.5 to 4.4")
+            "Any (KIP-360): when two batches are in flight to a new partition and the first is refused, the second \
+             is taken, the first never fits again, and its records are missing before acknowledged ones."
+        "zero" ("since 4.5")
+            "0, so that the first batch is the first in the log (KAFKA-15591). A log that ever held a record takes \
+             any."
+    }
+    "high-watermark-checkpoint" => log.high_watermark_checkpoint:
+        "What a replica's high watermark is after its broker starts." {
+        "kept" ("since 0.8.2") "What the broker's checkpoint says."
+        "reset-at-start" ("before 0.8 always, before 0.8.2 if the leader was down")
+            "The start of the log (KAFKA-769, KAFKA-1647): with `truncation = \"high-watermark\"` a follower then \
+             throws its whole log away, and if it is elected, so do the others."
+    }
+    "in-flight-limit" => producer.in_flight_limit:
+        "What `max.in.flight.requests.per.connection=1` limits in a producer." {
+        "per-partition" ("since 0.10")
+            "A partition's requests too: one batch at a time, whichever broker leads."
+        "per-connection" ("before 0.10")
+            "A connection's requests: after the leader moved, a batch overtakes the one before it, which still waits \
+             for the former leader (KAFKA-3197)."
+    }
 };

@@ -15,8 +15,9 @@ fn written(policy: impl Serialize) -> BTreeMap<String, String> {
 
 #[test]
 fn the_list_has_every_policy_and_its_default_first() {
-    let Behaviour { replica, quorum, controller } = Behaviour::default();
-    let parts = [written(replica), written(quorum), written(controller)];
+    let Behaviour { replica, quorum, controller, log, producer } = Behaviour::default();
+    let parts =
+        [written(replica), written(quorum), written(controller), written(log), written(producer)];
     let count: usize = parts.iter().map(BTreeMap::len).sum();
     let all: BTreeMap<_, _> = parts.into_iter().flatten().collect();
     assert_eq!(all.len(), count, "no two policies share a key");
@@ -33,7 +34,7 @@ fn known_values<T: serde::de::DeserializeOwned>(_: T) -> BTreeSet<String> {
 
 #[test]
 fn the_list_has_every_value_of_every_policy() {
-    let Behaviour { replica, quorum, controller } = Behaviour::default();
+    let Behaviour { replica, quorum, controller, log, producer } = Behaviour::default();
     let check = |key: &str, known: BTreeSet<String>| {
         let listed = find(key).unwrap().choices.iter().map(|choice| choice.name.to_owned());
         assert!(!known.is_empty());
@@ -55,6 +56,11 @@ fn the_list_has_every_value_of_every_policy() {
     check("eligible-leaders", known_values(controller.eligible_leaders));
     check("alter-partition-broker-epoch", known_values(controller.alter_partition_broker_epoch));
     check("broker-epoch-check", known_values(controller.broker_epoch_check));
+    check("epoch-checkpoint-fsync", known_values(log.epoch_checkpoint_fsync));
+    check("segment-dir-fsync", known_values(log.segment_dir_fsync));
+    check("first-sequence-on-empty-state", known_values(log.first_sequence_on_empty_state));
+    check("high-watermark-checkpoint", known_values(log.high_watermark_checkpoint));
+    check("in-flight-limit", known_values(producer.in_flight_limit));
 }
 
 #[test]

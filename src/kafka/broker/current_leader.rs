@@ -32,7 +32,7 @@ impl<'a> CurrentLeaders<'a> {
     }
 
     /// Where those are that were told.
-    pub fn endpoints(&self) -> impl Iterator<Item = &'a BrokerEndpoint> {
-        self.told.iter().filter_map(|id| self.broker.config.endpoint(*id))
+    pub fn endpoints(&self) -> impl Iterator<Item = BrokerEndpoint> + '_ {
+        self.told.iter().filter_map(|id| self.broker.endpoint(*id))
     }
 }

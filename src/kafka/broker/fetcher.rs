@@ -142,9 +142,9 @@ impl Fetcher {
 
 /// Runs until the broker stops.
 async fn run(broker: Arc<Broker>, fetcher: Arc<Fetcher>) {
-    let Some(endpoint) = broker.config.endpoint(fetcher.leader) else { return };
-    let mut peer =
-        Peer::new(endpoint.advertised.clone(), broker.config.config.replication.request_timeout);
+    // Metadata that names a leader has its registration.
+    let Some(endpoint) = broker.endpoint(fetcher.leader) else { return };
+    let mut peer = Peer::new(endpoint.advertised, broker.config.config.replication.request_timeout);
     let mut session = ClientSession::default();
     while !broker.ending.is_stopping() {
         let round = fetcher.collect(&broker);
@@ -157,6 +157,11 @@ async fn run(broker: Arc<Broker>, fetcher: Arc<Fetcher>) {
                 () = broker.env.clock.sleep_until(next) => {}
             }
             continue;
+        }
+        if !peer.is_connected()
+            && let Some(endpoint) = broker.endpoint(fetcher.leader)
+        {
+            peer.moved_to(endpoint.advertised);
         }
         tokio::select! {
             biased;

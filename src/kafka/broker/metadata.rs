@@ -10,13 +10,17 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use bytes::Bytes;
 
 use super::{
-    observer::Event, partitions::Partition, retirement, signal::Signal, startup, state::Broker,
+    BrokerEndpoint, observer::Event, partitions::Partition, retirement, signal::Signal, startup,
+    state::Broker,
 };
-use crate::kafka::{
-    log::{LogError, MinOneMessage},
-    metadata::{Image, MetadataRecord, TopicImage},
-    protocol::batch::Batches,
-    types::Offset,
+use crate::{
+    env::Address,
+    kafka::{
+        log::{LogError, MinOneMessage},
+        metadata::{Image, MetadataRecord, TopicImage},
+        protocol::batch::Batches,
+        types::{BrokerId, Offset},
+    },
 };
 
 /// Bytes of the metadata log replayed at once.
@@ -187,6 +191,16 @@ pub(super) async fn run(broker: Arc<Broker>) {
 }
 
 impl Broker {
+    /// Where a broker that has registered is to be reached.
+    pub fn endpoint(&self, id: BrokerId) -> Option<BrokerEndpoint> {
+        let image = self.metadata.image();
+        let registration = image.broker(id)?;
+        // Brokers have one listener.
+        let listener = registration.endpoints.first()?;
+        let advertised = Address::new(listener.host.as_str(), listener.port);
+        Some(BrokerEndpoint { id, advertised, rack: registration.rack.clone() })
+    }
+
     /// Brings partitions and coordinators up to the metadata.
     async fn publish(self: &Arc<Self>, loaded: Loaded) -> Result<(), LogError> {
         let store = &self.metadata;

@@ -45,6 +45,15 @@ impl Peer {
         Peer { address, timeout, connection: None, correlation: 0 }
     }
 
+    pub fn is_connected(&self) -> bool {
+        self.connection.is_some()
+    }
+
+    /// The next connection goes there.
+    pub fn moved_to(&mut self, address: Address) {
+        self.address = address;
+    }
+
     /// For a request that was given up: its answer must not be taken for another's.
     pub fn disconnect(&mut self) {
         self.connection = None;

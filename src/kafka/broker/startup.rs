@@ -76,6 +76,7 @@ impl DataDir {
             producer_id_expiration: config.config.producer_id_expiration,
             wall_time: env.clock.wall_time(),
             now: env.clock.now(),
+            policy: config.behaviour.log,
         }
     }
 }
@@ -170,7 +171,7 @@ async fn open_partition(
     } else {
         // As far as the log is known to be committed; what more is, replication tells.
         let known = broker.data_dir.high_watermarks.get(&id).copied();
-        log.set_high_watermark(known.unwrap_or_default());
+        log.restore_high_watermark(known.unwrap_or_default());
         observe_recovery(broker, &id, &log, &recovery);
     }
     let partition = Arc::new(Partition::new(id, topic.id, Some(broker.new_replica()), log));

@@ -12,7 +12,8 @@ mod producer;
 mod retry;
 
 pub use admin::{
-    Admin, AdminConfig, BrokerDescription, NewTopic, OffsetSpec, PartitionDescription,
+    Admin, AdminConfig, BrokerDescription, ElectionType, NewTopic, OffsetSpec,
+    PartitionDescription, PartitionResults, TopicResults,
 };
 pub use consumer::{
     Assignment, Assignor, CommitHandle, Consumer, ConsumerRecord, ConsumerRecords, ListenerFuture,

@@ -10,5 +10,5 @@ mod topic;
 
 pub use broker::BrokerConfig;
 pub use consumer::{AssignorKind, ConsumerConfig, OffsetReset};
-pub use producer::{Acks, ProducerConfig};
+pub use producer::{Acks, InFlightLimit, ProducerConfig, ProducerPolicy};
 pub use topic::{CleanupPolicy, TopicConfig};

@@ -118,14 +118,40 @@ pub async fn store_partition_metadata(disk: &dyn Disk, dir: &str, topic: Uuid) -
     write_atomically(disk, &format!("{dir}/partition.metadata"), text.as_bytes()).await
 }
 
+/// What of a replaced file is durable once that is done.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Durable {
+    /// Neither contents nor name: after a power loss the name may stand for the old file, for the new one, or
+    /// for one that is empty or full of zeros.
+    Nothing,
+    /// The contents: the name stands for the old file or for the new one.
+    Contents,
+    ContentsAndName,
+}
+
 /// Replaces a file so that a crash leaves the old or the new contents, whole and durable.
 pub async fn write_atomically(disk: &dyn Disk, path: &str, contents: &[u8]) -> io::Result<()> {
+    replace(disk, path, contents, Durable::ContentsAndName).await
+}
+
+/// Replaces a file so that the end of the process leaves the old or the new contents.
+pub(super) async fn replace(
+    disk: &dyn Disk,
+    path: &str,
+    contents: &[u8],
+    durable: Durable,
+) -> io::Result<()> {
     let temporary = format!("{path}.tmp");
     let file = disk.open(&temporary, OpenMode::Truncate)?;
     file.write_at(0, contents)?;
-    file.sync().await?;
+    if durable >= Durable::Contents {
+        file.sync().await?;
+    }
     disk.rename(&temporary, path)?;
-    disk.sync_dir(parent(path)).await
+    if durable >= Durable::ContentsAndName {
+        disk.sync_dir(parent(path)).await?;
+    }
+    Ok(())
 }
 
 /// The directory that holds `path`.

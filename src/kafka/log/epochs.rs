@@ -20,11 +20,20 @@ pub struct EpochEntry {
     pub start: Offset,
 }
 
+/// What became of the entries since the file was written.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Change {
+    /// Some at the beginning or the end went or moved.
+    Cut,
+    /// There is a new one, or none any more.
+    Renewed,
+}
+
 /// Epochs and start offsets, both strictly rising (but for epochs that wrote nothing).
 #[derive(Debug, Default)]
 pub(super) struct LeaderEpochs {
     entries: BTreeMap<LeaderEpoch, Offset>,
-    dirty: bool,
+    change: Option<Change>,
 }
 
 impl LeaderEpochs {
@@ -42,7 +51,7 @@ impl LeaderEpochs {
         for (epoch, start) in entries {
             epochs.assign(LeaderEpoch(epoch), Offset(start));
         }
-        epochs.dirty = false;
+        epochs.change = None;
         Ok(epochs)
     }
 
@@ -64,14 +73,14 @@ impl LeaderEpochs {
             self.entries.pop_last();
         }
         self.entries.insert(epoch, start);
-        self.dirty = true;
+        self.changed(Change::Renewed);
     }
 
     /// For a log that ends at `end` again.
     pub fn truncate_from_end(&mut self, end: Offset) {
         while self.latest().is_some_and(|last| last.start >= end) {
             self.entries.pop_last();
-            self.dirty = true;
+            self.changed(Change::Cut);
         }
     }
 
@@ -83,13 +92,21 @@ impl LeaderEpochs {
         }
         if let Some((epoch, was)) = current {
             self.entries.insert(epoch, start);
-            self.dirty |= was != start;
+            if was != start {
+                self.changed(Change::Cut);
+            }
         }
     }
 
     pub fn clear(&mut self) {
-        self.dirty |= !self.entries.is_empty();
+        if !self.entries.is_empty() {
+            self.changed(Change::Renewed);
+        }
         self.entries.clear();
+    }
+
+    fn changed(&mut self, change: Change) {
+        self.change = self.change.max(Some(change));
     }
 
     /// Where `epoch` ended in a log that ends at `end`, as OffsetForLeaderEpoch answers: the largest
@@ -111,17 +128,15 @@ impl LeaderEpochs {
     }
 
     pub fn is_dirty(&self) -> bool {
-        self.dirty
+        self.change.is_some()
     }
 
-    /// The file's text if it changed since it was last asked for.
-    pub fn take_dirty(&mut self) -> Option<String> {
-        if !std::mem::take(&mut self.dirty) {
-            return None;
-        }
+    /// The file's text and how it changed, if it did since it was last asked for.
+    pub fn take_dirty(&mut self) -> Option<(String, Change)> {
+        let change = self.change.take()?;
         let lines: Vec<_> =
             self.entries.iter().map(|(epoch, start)| format!("{epoch} {start}")).collect();
-        Some(checkpoint::encode(lines.into_iter()))
+        Some((checkpoint::encode(lines.into_iter()), change))
     }
 }
 
@@ -131,7 +146,7 @@ fn next_of(epoch: LeaderEpoch) -> LeaderEpoch {
 
 #[cfg(test)]
 mod tests {
-    use super::LeaderEpochs;
+    use super::{Change, LeaderEpochs};
     use crate::kafka::types::{LeaderEpoch, Offset};
 
     fn epochs(entries: &[(i32, i64)]) -> LeaderEpochs {
@@ -142,10 +157,14 @@ mod tests {
         epochs
     }
 
+    fn written(epochs: &mut LeaderEpochs) -> Option<String> {
+        epochs.take_dirty().map(|(text, _)| text)
+    }
+
     #[test]
     fn the_file_lists_epoch_and_start() {
         let mut epochs = epochs(&[(0, 0), (2, 10)]);
-        assert_eq!(epochs.take_dirty().as_deref(), Some("0\n2\n0 0\n2 10\n"));
+        assert_eq!(written(&mut epochs).as_deref(), Some("0\n2\n0 0\n2 10\n"));
         assert_eq!(epochs.take_dirty(), None);
         epochs.assign(LeaderEpoch(2), Offset(15));
         assert!(!epochs.is_dirty());
@@ -154,7 +173,23 @@ mod tests {
     #[test]
     fn an_epoch_that_wrote_nothing_is_replaced() {
         let mut epochs = epochs(&[(0, 0), (1, 10), (3, 10)]);
-        assert_eq!(epochs.take_dirty().as_deref(), Some("0\n2\n0 0\n3 10\n"));
+        assert_eq!(written(&mut epochs).as_deref(), Some("0\n2\n0 0\n3 10\n"));
+    }
+
+    #[test]
+    fn a_cut_is_told_from_a_new_entry() {
+        let mut epochs = epochs(&[(1, 5), (3, 10)]);
+        let changed = |epochs: &mut LeaderEpochs| epochs.take_dirty().map(|(_, change)| change);
+        assert_eq!(changed(&mut epochs), Some(Change::Renewed));
+        epochs.truncate_from_end(Offset(10));
+        assert_eq!(changed(&mut epochs), Some(Change::Cut));
+        epochs.truncate_from_start(Offset(7));
+        assert_eq!(changed(&mut epochs), Some(Change::Cut));
+        epochs.truncate_from_start(Offset(8));
+        epochs.assign(LeaderEpoch(4), Offset(9));
+        assert_eq!(changed(&mut epochs), Some(Change::Renewed), "it carries the cut with it");
+        epochs.clear();
+        assert_eq!(changed(&mut epochs), Some(Change::Renewed));
     }
 
     #[test]
@@ -178,7 +213,7 @@ mod tests {
         let mut epochs = epochs(&[(1, 5), (3, 10), (4, 20)]);
         epochs.truncate_from_end(Offset(20));
         epochs.truncate_from_start(Offset(7));
-        assert_eq!(epochs.take_dirty().as_deref(), Some("0\n2\n1 7\n3 10\n"));
+        assert_eq!(written(&mut epochs).as_deref(), Some("0\n2\n1 7\n3 10\n"));
         assert_eq!(epochs.epoch_for(Offset(9)), Some(LeaderEpoch(1)));
     }
 }

@@ -13,10 +13,11 @@ use std::{
 };
 
 use super::{
-    checkpoint::{parent, write_atomically},
-    epochs,
+    checkpoint::{Durable, parent, replace},
+    epochs::{self, Change},
     error::LogError,
     partition_log::Log,
+    policy::{EpochCheckpointFsync, LogPolicy, SegmentDirFsync},
     segment::DirtyFile,
 };
 use crate::{
@@ -132,6 +133,22 @@ impl FlushState {
     }
 }
 
+/// What a flush makes durable of the files whose names it changes or finds new.
+fn directory_durable(policy: LogPolicy) -> Durable {
+    match policy.segment_dir_fsync {
+        SegmentDirFsync::On => Durable::ContentsAndName,
+        SegmentDirFsync::Off => Durable::Contents,
+    }
+}
+
+/// What a flush makes durable of the file of epochs, given why it is replaced.
+fn epochs_durable(policy: LogPolicy, change: Change) -> Durable {
+    match (policy.epoch_checkpoint_fsync, change) {
+        (EpochCheckpointFsync::Off, Change::Cut) => Durable::Nothing,
+        (EpochCheckpointFsync::On, _) | (_, Change::Renewed) => Durable::ContentsAndName,
+    }
+}
+
 /// A flush under way. [`PendingFlush::sync`] it without holding the log, then tell the log with
 /// [`Log::flush_done`], whatever came of it. Several may be under way at a time.
 #[must_use]
@@ -140,7 +157,7 @@ pub struct PendingFlush {
     disk: Arc<dyn Disk>,
     dir: String,
     work: Work,
-    epochs: Option<String>,
+    epochs: Option<(String, Durable)>,
     abandoned: Arc<AtomicBool>,
 }
 
@@ -154,16 +171,13 @@ impl PendingFlush {
         for (path, file) in &self.work.files {
             file.sync().await.map_err(LogError::io("sync", path))?;
         }
-        if let Some(text) = &self.epochs {
-            let path = format!("{}/{}", self.dir, epochs::FILE_NAME);
-            // The directory of that name may be another log's by now.
-            if self.abandoned.load(Ordering::Relaxed) {
-                let source = io::Error::other("the log was abandoned");
-                return Err(LogError::Io { action: "replace", path, source });
-            }
-            let written = write_atomically(self.disk.as_ref(), &path, text.as_bytes()).await;
-            written.map_err(LogError::io("replace", &path))?;
-        }
+        let (late, early) = match &self.epochs {
+            // Else syncing the directory for the segments would make its name durable.
+            Some((text, durable @ Durable::Nothing)) => (Some((text, *durable)), None),
+            Some((text, durable)) => (None, Some((text, *durable))),
+            None => (None, None),
+        };
+        self.replace_epochs(early).await?;
         if self.work.sync_dir {
             let synced = self.disk.sync_dir(&self.dir).await;
             synced.map_err(LogError::io("sync", &self.dir))?;
@@ -172,7 +186,19 @@ impl PendingFlush {
             let synced = self.disk.sync_dir(parent(&self.dir)).await;
             synced.map_err(LogError::io("sync the parent of", &self.dir))?;
         }
-        Ok(())
+        self.replace_epochs(late).await
+    }
+
+    async fn replace_epochs(&self, file: Option<(&String, Durable)>) -> Result<(), LogError> {
+        let Some((text, durable)) = file else { return Ok(()) };
+        let path = format!("{}/{}", self.dir, epochs::FILE_NAME);
+        // The directory of that name may be another log's by now.
+        if self.abandoned.load(Ordering::Relaxed) {
+            let source = io::Error::other("the log was abandoned");
+            return Err(LogError::Io { action: "replace", path, source });
+        }
+        let replaced = replace(self.disk.as_ref(), &path, text.as_bytes(), durable).await;
+        replaced.map_err(LogError::io("replace", &path))
     }
 }
 
@@ -264,12 +290,14 @@ impl Log {
                 files.extend(segment.take_dirty());
             }
         }
+        let directory = directory_durable(self.policy);
         let state = &mut self.flush;
         state.rolled = state.rolled.filter(|&base| base > upto);
+        let changed = std::mem::take(&mut state.directory_changed);
         let mut work = Work {
             upto,
             files,
-            sync_dir: std::mem::take(&mut state.directory_changed),
+            sync_dir: changed && directory == Durable::ContentsAndName,
             sync_parent: std::mem::take(&mut state.directory_may_be_new),
             truncations: state.truncations,
         };
@@ -281,7 +309,8 @@ impl Log {
         state.in_flight.insert(id, work.clone());
         let mut epochs = None;
         if state.epochs_in_flight.is_none() {
-            epochs = self.epochs.take_dirty();
+            let durable = |change| epochs_durable(self.policy, change).min(directory);
+            epochs = self.epochs.take_dirty().map(|(text, change)| (text, durable(change)));
             state.epochs_in_flight = epochs.is_some().then_some(id);
         }
         let (disk, dir) = (self.disk.clone(), self.dir.clone());

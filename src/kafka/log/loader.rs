@@ -78,11 +78,17 @@ impl Log {
             }
         })?;
         let mut log = Log {
-            producers: Producers::new(dir, options.producer_id_expiration, files.snapshots),
+            producers: Producers::new(
+                dir,
+                options.producer_id_expiration,
+                options.policy.first_sequence_on_empty_state,
+                files.snapshots,
+            ),
             flush: FlushState::new(options.recovery_point, options.now),
             disk,
             dir: dir.into(),
             config,
+            policy: options.policy,
             segments: Vec::new(),
             start: options.log_start,
             end: options.log_start,

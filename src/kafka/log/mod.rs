@@ -16,6 +16,7 @@ mod flush;
 mod index;
 mod loader;
 mod partition_log;
+mod policy;
 mod producers;
 mod read;
 mod retention;
@@ -37,5 +38,9 @@ pub use error::{AppendError, LogError, ReadError};
 pub use flush::PendingFlush;
 pub use loader::{Cut, Recovery};
 pub use partition_log::{Log, OpenOptions, Shutdown};
+pub use policy::{
+    EpochCheckpointFsync, FirstSequenceOnEmptyState, HighWatermarkCheckpoint, LogPolicy,
+    SegmentDirFsync,
+};
 pub use producers::ActiveProducer;
 pub use read::{FoundOffset, MinOneMessage, ReadInfo, Slice};

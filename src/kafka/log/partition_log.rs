@@ -7,6 +7,7 @@ use super::{
     epochs::{EpochEntry, LeaderEpochs},
     error::LogError,
     flush::FlushState,
+    policy::{HighWatermarkCheckpoint, LogPolicy},
     producers::{ActiveProducer, Producers},
     segment::Segment,
 };
@@ -38,6 +39,7 @@ pub struct OpenOptions {
     pub producer_id_expiration: Duration,
     pub wall_time: WallTime,
     pub now: Instant,
+    pub policy: LogPolicy,
 }
 
 /// One partition's log.
@@ -50,6 +52,7 @@ pub struct Log {
     pub(super) disk: Arc<dyn Disk>,
     pub(super) dir: String,
     pub(super) config: Arc<TopicConfig>,
+    pub(super) policy: LogPolicy,
     pub(super) segments: Vec<Segment>,
     pub(super) start: Offset,
     pub(super) end: Offset,
@@ -97,6 +100,15 @@ impl Log {
     pub fn set_high_watermark(&mut self, offset: Offset) -> Offset {
         self.high_watermark = offset.clamp(self.start, self.end);
         self.high_watermark
+    }
+
+    /// Sets the high watermark of a log just opened to what `replication-offset-checkpoint` has; returns
+    /// where it is then.
+    pub fn restore_high_watermark(&mut self, checkpointed: Offset) -> Offset {
+        match self.policy.high_watermark_checkpoint {
+            HighWatermarkCheckpoint::Kept => self.set_high_watermark(checkpointed),
+            HighWatermarkCheckpoint::ResetAtStart => self.set_high_watermark(self.start),
+        }
     }
 
     /// Bytes of all segments, without indexes.

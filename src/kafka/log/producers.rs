@@ -1,8 +1,8 @@
 //! Idempotence: what each producer last wrote, to tell the next batch from a repeated one.
 //!
 //! After `ProducerStateManager`, `ProducerStateEntry` and `ProducerAppendInfo`. Since Kafka 2.5 a broker
-//! that knows nothing of a producer accepts any sequence from it, so `UNKNOWN_PRODUCER_ID` is never
-//! answered. Transactions leave no trace here but the fields of the snapshot.
+//! that knows nothing of a producer accepts any sequence from it (but see [`FirstSequenceOnEmptyState`]), so
+//! `UNKNOWN_PRODUCER_ID` is never answered. Transactions leave no trace here but the fields of the snapshot.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -10,6 +10,7 @@ use super::{
     append::AppendOrigin,
     checkpoint::read_file,
     error::{AppendError, LogError},
+    policy::FirstSequenceOnEmptyState,
     segment::DirtyFile,
     snapshot,
 };
@@ -135,6 +136,7 @@ impl ProducerEntry {
 pub(super) struct Producers {
     dir: String,
     expiration: Duration,
+    first_sequence: FirstSequenceOnEmptyState,
     entries: BTreeMap<ProducerId, ProducerEntry>,
     /// Offset up to which the batches of the log are accounted for.
     end: Offset,
@@ -144,10 +146,15 @@ pub(super) struct Producers {
 
 impl Producers {
     /// Knows the snapshots there are, and no producer.
-    pub fn new(dir: &str, expiration: Duration, mut snapshots: Vec<Offset>) -> Self {
+    pub fn new(
+        dir: &str,
+        expiration: Duration,
+        first_sequence: FirstSequenceOnEmptyState,
+        mut snapshots: Vec<Offset>,
+    ) -> Self {
         snapshots.sort_unstable();
-        let entries = BTreeMap::new();
-        Producers { dir: dir.into(), expiration, entries, end: Offset(0), snapshots }
+        let (dir, entries, end) = (dir.into(), BTreeMap::new(), Offset(0));
+        Producers { dir, expiration, first_sequence, entries, end, snapshots }
     }
 
     pub fn len(&self) -> usize {
@@ -179,7 +186,9 @@ impl Producers {
         batch: &BatchHeader,
         origin: AppendOrigin,
     ) -> Result<Option<BatchMetadata>, AppendError> {
-        let Some(entry) = self.entries.get(&batch.producer_id) else { return Ok(None) };
+        let Some(entry) = self.entries.get(&batch.producer_id) else {
+            return self.check_first(batch, origin).map(|()| None);
+        };
         if origin == AppendOrigin::Client
             && let Some(known) = entry.duplicate(batch)
         {
@@ -196,6 +205,20 @@ impl Producers {
             entry.check_sequence(batch)?;
         }
         Ok(None)
+    }
+
+    /// Judges a batch of a producer that nothing is known of.
+    fn check_first(&self, batch: &BatchHeader, origin: AppendOrigin) -> Result<(), AppendError> {
+        let got = batch.base_sequence;
+        match self.first_sequence {
+            FirstSequenceOnEmptyState::Zero
+                if origin == AppendOrigin::Client && self.end == Offset(0) && got.0 != 0 =>
+            {
+                let last = Sequence(-1);
+                Err(AppendError::OutOfOrderSequence { producer: batch.producer_id, last, got })
+            }
+            FirstSequenceOnEmptyState::Any | FirstSequenceOnEmptyState::Zero => Ok(()),
+        }
     }
 
     /// Accounts for a batch that is in the log; its header says where.

@@ -13,10 +13,10 @@ use super::{
 use crate::testbed::{
     checker::Reached,
     plan::{
-        App, AwaitSend, ClientFlavour, ClusterPlan, ConfigMap, EffectKind, End, Expectation,
-        ExpectedVerdict, GroupPlan, Guarantee, LoopStep, NetworkPlan, OnError, OnSendError, Plan,
-        ProducerApp, ProducerExit, ProducerPlan, RunPlan, Span, SpanRange, SpanShape, Start,
-        TextTemplate, Tolerance, TopicPlan,
+        App, AwaitSend, ClientFlavour, ClusterPlan, ConfigMap, Controllers, EffectKind, End,
+        Expectation, ExpectedVerdict, GroupPlan, Guarantee, LoopStep, NetworkPlan, OnError,
+        OnSendError, Plan, ProducerApp, ProducerExit, ProducerPlan, RunPlan, Span, SpanRange,
+        SpanShape, Start, TextTemplate, Tolerance, TopicPlan,
     },
 };
 
@@ -223,7 +223,13 @@ fn assemble(
             },
             loss: 0.0,
         },
-        cluster: ClusterPlan { brokers, racks: Vec::new(), config: cluster },
+        cluster: ClusterPlan {
+            brokers,
+            controllers: Controllers::usual(brokers),
+            racks: Vec::new(),
+            config: cluster,
+        },
+        behaviour: Default::default(),
         topics: topics.into_iter().enumerate().map(|(i, topic)| (topic_name(i), topic)).collect(),
         producers: (0..).zip(producers).map(|(i, p)| (named("producer", i), p)).collect(),
         groups: groups.collect(),

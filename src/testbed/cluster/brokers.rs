@@ -1,6 +1,9 @@
 //! The brokers of a plan: where their partitions lie, and the program that runs one.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{
     observe::BrokerJournal,
@@ -9,14 +12,13 @@ use super::{
 use crate::{
     env::Address,
     kafka::{
-        behaviour::Behaviour,
         broker::{BrokerEndpoint, InitialTopic, Node, NodeConfig},
         config::{BrokerConfig, ConfigError, Settings, Side},
         types::{BrokerId, TopicPartition},
     },
     testbed::{
         history::NodeName,
-        plan::{Plan, TopicPlan},
+        plan::{Controllers, Plan, TopicPlan},
     },
 };
 
@@ -25,10 +27,11 @@ pub const BROKER_PORT: u16 = 9092;
 /// Any fixed text does.
 const CLUSTER_ID: &str = "retrial-cluster";
 
-/// Which broker leads what, from the plan.
+/// Which broker keeps what in the beginning, from the plan.
 #[derive(Clone, Debug)]
 pub struct Placement {
     brokers: u32,
+    controllers: Controllers,
     topics: Vec<InitialTopic>,
 }
 
@@ -37,31 +40,44 @@ fn broker_name(id: BrokerId) -> NodeName {
 }
 
 impl Placement {
-    /// Explicit replicas where the plan has them, otherwise brokers in turn, each topic beginning with the
-    /// next broker and each partition's followers being the brokers after its leader.
+    /// Explicit replicas where the plan has them, otherwise brokers in turn, each topic and each partition
+    /// beginning with the next broker; with racks, in an order in which racks take turns.
     pub fn of(plan: &Plan) -> Self {
         let brokers = plan.cluster.brokers.max(1);
+        let order = by_turns(brokers, &plan.cluster.racks);
+        let replicas = |first: usize, factor: u32| -> Vec<BrokerId> {
+            (first..).take(factor as usize).map(|next| order[next % order.len()]).collect()
+        };
         let topic = |(index, (name, topic)): (usize, (&String, &TopicPlan))| InitialTopic {
             name: name.as_str().into(),
             partitions: match &topic.replicas {
                 Some(replicas) => replicas.iter().map(|names| ids(names)).collect(),
-                None => (0..topic.partitions)
-                    .map(|partition| {
-                        let replica = |of| (index as u32 + partition + of) % brokers + 1;
-                        let factor = topic.replication_factor.clamp(1, brokers);
-                        (0..factor).map(|of| BrokerId(replica(of) as i32)).collect()
-                    })
+                None => (index..)
+                    .take(topic.partitions as usize)
+                    .map(|first| replicas(first, topic.replication_factor))
                     .collect(),
             },
             config: topic.config.iter().map(|(n, value)| (n.clone(), value.clone())).collect(),
         };
-        Placement { brokers, topics: plan.topics.iter().enumerate().map(topic).collect() }
+        let topics = plan.topics.iter().enumerate().map(topic).collect();
+        Placement { brokers, controllers: plan.cluster.controllers, topics }
     }
 
     pub fn leader(&self, partition: &TopicPartition) -> Option<NodeName> {
-        let topic = self.topics.iter().find(|topic| topic.name == partition.topic)?;
-        let replicas = topic.partitions.get(usize::try_from(partition.partition).ok()?)?;
-        Some(broker_name(*replicas.first()?))
+        self.replicas(partition).into_iter().next()
+    }
+
+    /// The preferred leader first.
+    pub fn replicas(&self, partition: &TopicPartition) -> Vec<NodeName> {
+        let topic = self.topics.iter().find(|topic| topic.name == partition.topic);
+        let index = usize::try_from(partition.partition).ok();
+        let replicas = topic.zip(index).and_then(|(topic, index)| topic.partitions.get(index));
+        replicas.into_iter().flatten().map(|id| broker_name(*id)).collect()
+    }
+
+    /// Who may become the active controller.
+    pub fn voters(&self) -> Vec<NodeName> {
+        self.controllers.names().map(NodeName::from).collect()
     }
 
     /// The broker with the lowest id.
@@ -73,6 +89,20 @@ impl Placement {
     pub fn brokers(&self) -> impl Iterator<Item = NodeName> + use<> {
         (1..=self.brokers).map(|id| broker_name(BrokerId(id as i32)))
     }
+}
+
+/// Brokers in an order in which racks take turns, as far as they go; by number without racks.
+fn by_turns(brokers: u32, racks: &[String]) -> Vec<BrokerId> {
+    let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut order: Vec<(usize, i32)> = Vec::new();
+    for id in 1..=brokers as i32 {
+        let rack = racks.get(id as usize - 1).map_or("", String::as_str);
+        let place = places.entry(rack).or_default();
+        order.push((if racks.is_empty() { 0 } else { *place }, id));
+        *place += 1;
+    }
+    order.sort_unstable();
+    order.into_iter().map(|(_, id)| BrokerId(id)).collect()
 }
 
 /// Broker ids of names like `b2`.
@@ -98,24 +128,35 @@ pub fn add_brokers(
 ) -> Result<(), Vec<ConfigError>> {
     let given = plan.cluster.config.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let config = BrokerConfig::from_settings(&Settings::from_pairs(Side::Broker, given)?)?;
-    let endpoint = |id: u32| BrokerEndpoint {
-        id: BrokerId(id as i32),
-        advertised: Address::new(&*broker_name(BrokerId(id as i32)), BROKER_PORT),
-        rack: plan.cluster.racks.get(id as usize - 1).cloned(),
+    let endpoint = |id: BrokerId, rack: Option<&str>| BrokerEndpoint {
+        id,
+        advertised: Address::new(&*broker_name(id), BROKER_PORT),
+        rack: rack.map(str::to_owned),
     };
-    let brokers: Vec<_> = (1..=placement.brokers).map(endpoint).collect();
-    for BrokerEndpoint { id, advertised, .. } in &brokers {
-        let node = NodeConfig {
-            broker_id: *id,
-            cluster_id: CLUSTER_ID.into(),
-            listen: advertised.clone(),
-            brokers: brokers.clone(),
-            voters: NodeConfig::first_voters(&brokers),
-            topics: placement.topics.clone(),
-            config: config.clone(),
-            behaviour: Behaviour::default(),
-        };
-        let name = broker_name(*id);
+    let voters: BTreeSet<_> =
+        plan.cluster.controllers.names().flat_map(|name| ids(&[name])).collect();
+    let rack = |id: u32| plan.cluster.racks.get(id as usize - 1).map(String::as_str);
+    let mut brokers: Vec<_> =
+        (1..=placement.brokers).map(|id| endpoint(BrokerId(id as i32), rack(id))).collect();
+    let node = |endpoint: &BrokerEndpoint, brokers: &[BrokerEndpoint]| NodeConfig {
+        broker_id: endpoint.id,
+        cluster_id: CLUSTER_ID.into(),
+        listen: endpoint.advertised.clone(),
+        brokers: brokers.to_vec(),
+        voters: voters.clone(),
+        topics: placement.topics.clone(),
+        config: config.clone(),
+        behaviour: plan.behaviour,
+    };
+    let mut nodes: Vec<_> = brokers.iter().map(|one| node(one, &brokers)).collect();
+    for (name, rack) in plan.added_brokers() {
+        let Some(id) = ids(&[name.to_owned()]).first().copied() else { continue };
+        let added = endpoint(id, rack);
+        brokers.push(added.clone());
+        nodes.push(node(&added, &brokers));
+    }
+    for node in nodes {
+        let name = broker_name(node.broker_id);
         let journal = BrokerJournal::new(stage.clone(), name.clone());
         stage.add(name, program(node, Arc::new(journal)));
     }

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::{board::Board, faults, roles};
+use super::{board::Board, cast, faults, roles};
 use crate::{
     sim::Latency,
     testbed::{
@@ -38,6 +38,8 @@ struct State {
     board: Board,
     /// Faults that heal themselves, by the virtual time of their cure.
     cures: BTreeMap<Duration, Vec<(Action, EventId)>>,
+    /// Machines that steps with an id acted on, for those that refer to them.
+    acted_on: BTreeMap<String, Vec<NodeName>>,
 }
 
 impl Nemesis {
@@ -49,7 +51,11 @@ impl Nemesis {
         placement: Placement,
         latency: Latency,
     ) -> Self {
-        let state = State { board: Board::new(&plan.steps), cures: BTreeMap::new() };
+        let state = State {
+            board: Board::new(&plan.steps),
+            cures: BTreeMap::new(),
+            acted_on: BTreeMap::new(),
+        };
         Nemesis {
             roles: roles::Roles::new(placement),
             stage,
@@ -109,9 +115,17 @@ impl Nemesis {
         self.state().board.fire(index, step.id.as_deref(), now);
         let say = step.say.as_deref().map(Into::into);
         let event = self.stage.record(&self.trial, cause, EventKind::Step { step: index, say });
-        self.carry_out(&step.action, Some(event));
-        if let Some((lasts, cure)) = faults::cure(&step.action) {
-            self.state().cures.entry(now + lasts).or_default().push((cure, event));
+        // Roles are played by the same machines until the fault's own end, whoever plays them then.
+        let actions = cast::cast(self, &step.action);
+        if let Some(id) = &step.id {
+            let acted_on = actions.iter().flat_map(cast::machines).collect();
+            self.state().acted_on.insert(id.clone(), acted_on);
+        }
+        for action in actions {
+            self.carry_out(&action, Some(event));
+            if let Some((lasts, cure)) = faults::cure(&action) {
+                self.state().cures.entry(now + lasts).or_default().push((cure, event));
+            }
         }
         self.changed.notify_one();
     }
@@ -128,18 +142,17 @@ impl Nemesis {
         faults::heal_links_of(self, node);
     }
 
-    /// Machines a reference means at this moment.
-    pub(super) fn resolve(&self, node: &NodeRef) -> Option<NodeName> {
-        self.roles.resolve(node, &self.stage.recorder)
+    /// Machines a reference means at this moment: nobody while a role is not played.
+    pub(super) fn resolve(&self, node: &NodeRef) -> Vec<NodeName> {
+        match node {
+            NodeRef::Step(step) => self.state().acted_on.get(step).cloned().unwrap_or_default(),
+            role => self.roles.resolve(role, &self.stage.recorder),
+        }
     }
 
     pub(super) fn carry_out(&self, action: &Action, cause: Option<EventId>) {
         let stage = &self.stage;
-        let on = |node: &NodeRef, act: &dyn Fn(&NodeName)| {
-            if let Some(node) = self.resolve(node) {
-                act(&node);
-            }
-        };
+        let on = |node: &NodeRef, act: &dyn Fn(&NodeName)| self.resolve(node).iter().for_each(act);
         match action {
             Action::Crash { node } => on(node, &|node| stage.stop(node, Loss::Process, cause)),
             Action::PowerLoss { node } => on(node, &|node| stage.stop(node, Loss::Power, cause)),
@@ -161,9 +174,14 @@ impl Nemesis {
                     .iter()
                     .for_each(|node| self.actors.control(node).stop());
             }
-            Action::CreateTopic { topic, partitions } => {
-                self.actors.create_topic(topic.clone(), *partitions);
-            }
+            Action::AddBroker { broker, .. } => stage.start(&broker.as_str().into(), cause),
+            order @ (Action::CreateTopic { .. }
+            | Action::DeleteTopic { .. }
+            | Action::AddPartitions { .. }
+            | Action::AlterConfig { .. }
+            | Action::Reassign { .. }
+            | Action::CancelReassignment { .. }
+            | Action::Elect { .. }) => self.actors.order(order.clone()),
             Action::Note => {}
             fault => faults::lay(self, fault, cause),
         }

@@ -80,13 +80,13 @@ pub(super) fn lay(nemesis: &Nemesis, action: &Action, cause: Option<EventId>) {
             on_disk(nemesis, node, (FaultKind::WipedDisk, "wiped disk"), cause, |disk| disk.wipe());
         }
         Action::HealDisk { node } => {
-            if let Some(node) = nemesis.resolve(node) {
+            for node in nemesis.resolve(node) {
                 nemesis.stage.world.disk(&node).heal();
                 healed(nemesis, &node, "disk".into(), cause);
             }
         }
         Action::Skew { node, by_ms } => {
-            if let Some(node) = nemesis.resolve(node) {
+            for node in nemesis.resolve(node) {
                 nemesis.stage.world.wall_clock(&node).jump(*by_ms);
                 let what = format!("clock moved by {by_ms}ms");
                 record(nemesis, &node, FaultKind::MovedClock, what, cause);
@@ -147,7 +147,7 @@ fn on_links(
     }
 }
 
-/// The directed pairs that links mean at this moment.
+/// The directed pairs of links. Roles have been cast: named links go one way.
 fn directed(nemesis: &Nemesis, links: &Links) -> Vec<(NodeName, NodeName)> {
     let names = nemesis.stage.names();
     let with_all = |node: &NodeName| {
@@ -159,14 +159,14 @@ fn directed(nemesis: &Nemesis, links: &Links) -> Vec<(NodeName, NodeName)> {
     match links {
         Links::Some(links) => links
             .iter()
-            .filter_map(|Link { from, to, both_ways }| {
-                let (from, to) = (nemesis.resolve(from)?, nemesis.resolve(to)?);
-                let back = both_ways.then(|| (to.clone(), from.clone()));
-                Some([Some((from, to)), back].into_iter().flatten())
+            .filter_map(|Link { from, to, .. }| match (from, to) {
+                (NodeRef::Name(from), NodeRef::Name(to)) => {
+                    Some((from.as_str().into(), to.as_str().into()))
+                }
+                _ => None,
             })
-            .flatten()
             .collect(),
-        Links::Of(node) => nemesis.resolve(node).map(|node| with_all(&node)).unwrap_or_default(),
+        Links::Of(node) => nemesis.resolve(node).iter().flat_map(with_all).collect(),
         Links::All => {
             let pairs = names.iter().flat_map(|from| names.iter().map(move |to| (from, to)));
             pairs.filter(|(a, b)| a != b).map(|(a, b)| (a.clone(), b.clone())).collect()
@@ -181,7 +181,7 @@ fn on_disk(
     cause: Option<EventId>,
     act: impl Fn(&crate::sim::DiskControl),
 ) {
-    if let Some(node) = nemesis.resolve(node) {
+    for node in nemesis.resolve(node) {
         act(&nemesis.stage.world.disk(&node));
         record(nemesis, &node, fault, what.to_owned(), cause);
     }

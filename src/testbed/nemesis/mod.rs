@@ -6,6 +6,7 @@
 
 mod act;
 mod board;
+mod cast;
 mod faults;
 mod matching;
 mod roles;

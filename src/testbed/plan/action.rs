@@ -1,19 +1,58 @@
 //! What a step does.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
-use super::{Span, Step};
+use super::{ConfigMap, Span, Step};
+use crate::kafka::types::TopicPartition;
 
-/// A machine, by its name (`b1`, `shop`, `billing/2`) or by a role resolved when the step fires.
+/// A machine, by its name (`b1`, `c1`, `shop`, `billing/2`), or those that play a role when the step fires.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum NodeRef {
     Name(String),
     /// Leader of a partition: `leader:orders-0`.
-    Leader(crate::kafka::types::TopicPartition),
+    Leader(TopicPartition),
     /// The broker that coordinates a group: `coordinator:billing`.
     Coordinator(String),
     /// The active controller: `controller`.
     Controller,
+    /// The first follower of a partition in the order of its replicas: `follower:orders-0`.
+    Follower(TopicPartition),
+    /// All followers of a partition, in sync or not: `followers:orders-0`.
+    Followers(TopicPartition),
+    /// Everybody in a partition's ISR, its leader first: `isr:orders-0`.
+    Isr(TopicPartition),
+    /// The first controller that is not active: `standby`.
+    Standby,
+    /// All controllers: `voters`.
+    Voters,
+    /// Whom an earlier step acted on: `step:kill`.
+    Step(String),
+}
+
+impl NodeRef {
+    /// Whether several machines may play the role at once.
+    pub fn may_be_many(&self) -> bool {
+        matches!(self, NodeRef::Followers(_) | NodeRef::Isr(_) | NodeRef::Voters | NodeRef::Step(_))
+    }
+}
+
+impl fmt::Display for NodeRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NodeRef::Name(name) => f.write_str(name),
+            NodeRef::Leader(partition) => write!(f, "leader:{partition}"),
+            NodeRef::Follower(partition) => write!(f, "follower:{partition}"),
+            NodeRef::Followers(partition) => write!(f, "followers:{partition}"),
+            NodeRef::Isr(partition) => write!(f, "isr:{partition}"),
+            NodeRef::Coordinator(group) => write!(f, "coordinator:{group}"),
+            NodeRef::Controller => f.write_str("controller"),
+            NodeRef::Standby => f.write_str("standby"),
+            NodeRef::Voters => f.write_str("voters"),
+            NodeRef::Step(step) => write!(f, "step:{step}"),
+        }
+    }
 }
 
 /// One way or both ways between two machines: `b1 -> b2`, `b1 <-> b2`.
@@ -123,9 +162,53 @@ pub enum Action {
     CreateTopic {
         topic: String,
         partitions: u32,
+        /// The broker's `default.replication.factor`, if not given.
+        replication_factor: Option<u32>,
+    },
+    DeleteTopic {
+        topic: String,
+    },
+    /// Makes a topic have so many partitions in all.
+    AddPartitions {
+        topic: String,
+        partitions: u32,
+    },
+    /// Moves a partition to these brokers, the preferred leader first.
+    Reassign {
+        partition: TopicPartition,
+        replicas: Vec<String>,
+    },
+    /// Takes back a move that is under way.
+    CancelReassignment {
+        partition: TopicPartition,
+    },
+    /// Asks for the election of a partition's leader, or of every partition's.
+    Elect {
+        partition: Option<TopicPartition>,
+        election: ElectionType,
+    },
+    /// Sets topic settings.
+    AlterConfig {
+        topic: String,
+        config: ConfigMap,
+    },
+    /// Starts a broker that was not part of the cluster, on an empty disk.
+    AddBroker {
+        broker: String,
+        rack: Option<String>,
     },
     /// Narration only.
     Note,
+}
+
+/// Whom an election that an operator asks for chooses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ElectionType {
+    /// The first of the replicas, if it is in sync.
+    Preferred,
+    /// Any live replica, where none in sync is alive.
+    Unclean,
 }
 
 impl Step {

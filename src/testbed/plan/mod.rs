@@ -6,6 +6,7 @@
 
 mod action;
 mod actor;
+mod cluster;
 mod duration;
 mod expect;
 mod trigger;
@@ -13,11 +14,14 @@ mod trigger;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-pub use action::{Action, Link, Links, NodeRef};
+use crate::kafka::behaviour::Behaviour;
+
+pub use action::{Action, ElectionType, Link, Links, NodeRef};
 pub use actor::{
     App, AwaitSend, ClientFlavour, EffectKind, GroupPlan, LoopStep, OnError, OnSendError,
     ProducerApp, ProducerExit, ProducerPlan, ReaderPlan, SeekTo, Start, TextTemplate,
 };
+pub use cluster::{ClusterPlan, Controllers, TopicPlan};
 pub use duration::{Span, SpanRange, SpanShape};
 pub use expect::{
     Cause, Comparison, Expectation, ExpectedVerdict, FactKind, Guarantee, RecordAt, Tolerance,
@@ -37,6 +41,8 @@ pub struct Plan {
     pub run: RunPlan,
     pub network: NetworkPlan,
     pub cluster: ClusterPlan,
+    /// What Kafka once did otherwise, brought back; by default nothing.
+    pub behaviour: Behaviour,
     pub topics: IndexMap<String, TopicPlan>,
     pub producers: IndexMap<String, ProducerPlan>,
     pub groups: IndexMap<String, GroupPlan>,
@@ -70,23 +76,6 @@ pub struct NetworkPlan {
     pub latency: SpanRange,
     /// Chance that a message needs a retransmission (it arrives later, in order: TCP loses nothing).
     pub loss: f64,
-}
-
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct ClusterPlan {
-    /// Named b1, b2, ...
-    pub brokers: u32,
-    pub racks: Vec<String>,
-    pub config: ConfigMap,
-}
-
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct TopicPlan {
-    pub partitions: u32,
-    pub replication_factor: u32,
-    /// Replica placement by broker name, one list per partition, the preferred leader first.
-    pub replicas: Option<Vec<Vec<String>>>,
-    pub config: ConfigMap,
 }
 
 /// Something done to the cluster or its clients, or only said.

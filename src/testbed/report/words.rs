@@ -7,7 +7,8 @@ use crate::{
     testbed::{
         history::OffsetReach,
         plan::{
-            Action, Comparison, Expectation, ExpectedVerdict, Link, Links, NodeRef, RecordAt, Step,
+            Action, Comparison, ElectionType, Expectation, ExpectedVerdict, Link, Links, RecordAt,
+            Step,
         },
     },
 };
@@ -222,23 +223,14 @@ pub(super) fn expected(expectation: &Expectation) -> String {
     }
 }
 
-pub(super) fn node(node: &NodeRef) -> String {
-    match node {
-        NodeRef::Name(name) => name.clone(),
-        NodeRef::Leader(partition) => format!("leader:{partition}"),
-        NodeRef::Coordinator(group) => format!("coordinator:{group}"),
-        NodeRef::Controller => "controller".to_owned(),
-    }
-}
-
 fn links(links: &Links) -> String {
     let one = |link: &Link| {
         let arrow = if link.both_ways { "<->" } else { "->" };
-        format!("{} {arrow} {}", node(&link.from), node(&link.to))
+        format!("{} {arrow} {}", link.from, link.to)
     };
     match links {
         Links::Some(list) => list.iter().map(one).collect::<Vec<_>>().join(", "),
-        Links::Of(machine) => format!("all links of {}", node(machine)),
+        Links::Of(machine) => format!("all links of {machine}"),
         Links::All => "all links".to_owned(),
     }
 }
@@ -246,13 +238,13 @@ fn links(links: &Links) -> String {
 /// What a step does: `crash billing/1`.
 pub(super) fn action(action: &Action) -> String {
     match action {
-        Action::Crash { node: n } => format!("crash {}", node(n)),
-        Action::PowerLoss { node: n } => format!("power loss of {}", node(n)),
-        Action::Restart { node: n } => format!("restart {}", node(n)),
-        Action::Pause { node: n, .. } => format!("pause {}", node(n)),
-        Action::Resume { node: n } => format!("resume {}", node(n)),
-        Action::Stall { node: n, lasts } => format!("stall the handler of {} for {lasts}", node(n)),
-        Action::Throw { node: n } => format!("the handler of {} throws", node(n)),
+        Action::Crash { node: n } => format!("crash {n}"),
+        Action::PowerLoss { node: n } => format!("power loss of {n}"),
+        Action::Restart { node: n } => format!("restart {n}"),
+        Action::Pause { node: n, .. } => format!("pause {n}"),
+        Action::Resume { node: n } => format!("resume {n}"),
+        Action::Stall { node: n, lasts } => format!("stall the handler of {n} for {lasts}"),
+        Action::Throw { node: n } => format!("the handler of {n} throws"),
         Action::Start { actor } => format!("start {actor}"),
         Action::Stop { actor } => format!("stop {actor}"),
         Action::Sever { links: l, .. } => format!("sever {}", links(l)),
@@ -260,15 +252,38 @@ pub(super) fn action(action: &Action) -> String {
         Action::Delay { links: l, by, .. } => format!("delay {} by {by}", links(l)),
         Action::Reset { links: l } => format!("reset {}", links(l)),
         Action::Heal { links: l } => format!("heal {}", links(l)),
-        Action::SlowDisk { node: n, by, .. } => format!("slow disk at {}, by {by}", node(n)),
-        Action::FullDisk { node: n, .. } => format!("full disk at {}", node(n)),
-        Action::LyingDisk { node: n, .. } => format!("lying disk at {}", node(n)),
-        Action::WipeDisk { node: n } => format!("wipe the disk of {}", node(n)),
-        Action::HealDisk { node: n } => format!("heal the disk of {}", node(n)),
-        Action::Skew { node: n, by_ms } => format!("skew the clock of {} by {by_ms}ms", node(n)),
-        Action::CreateTopic { topic, partitions } => {
+        Action::SlowDisk { node: n, by, .. } => format!("slow disk at {n}, by {by}"),
+        Action::FullDisk { node: n, .. } => format!("full disk at {n}"),
+        Action::LyingDisk { node: n, .. } => format!("lying disk at {n}"),
+        Action::WipeDisk { node: n } => format!("wipe the disk of {n}"),
+        Action::HealDisk { node: n } => format!("heal the disk of {n}"),
+        Action::Skew { node: n, by_ms } => format!("skew the clock of {n} by {by_ms}ms"),
+        Action::CreateTopic { topic, partitions, .. } => {
             format!("create topic {topic} with {}", count(*partitions as usize, "partition"))
         }
+        Action::DeleteTopic { topic } => format!("delete topic {topic}"),
+        Action::AddPartitions { topic, partitions } => {
+            format!("give topic {topic} {partitions} partitions")
+        }
+        Action::AlterConfig { topic, config } => {
+            let set = config.iter().map(|(name, value)| format!("{name} = {value}"));
+            format!("set {} of topic {topic}", set.collect::<Vec<_>>().join(", "))
+        }
+        Action::Reassign { partition, replicas } => {
+            format!("move {partition} to {}", replicas.join(", "))
+        }
+        Action::CancelReassignment { partition } => format!("do not move {partition} after all"),
+        Action::Elect { partition, election } => {
+            let election = match election {
+                ElectionType::Preferred => "preferred",
+                ElectionType::Unclean => "unclean",
+            };
+            match partition {
+                Some(partition) => format!("ask for {partition}'s {election} election"),
+                None => format!("ask for {election} elections of all partitions"),
+            }
+        }
+        Action::AddBroker { broker, .. } => format!("add broker {broker}"),
         Action::Note => "note".to_owned(),
     }
 }

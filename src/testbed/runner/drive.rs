@@ -84,7 +84,8 @@ impl Drive {
         // Scenario files and campaigns are checked against the same table before they come here.
         add_brokers(&plan, &stage, &placement).expect("the plan's broker settings are checked");
         cast(&plan, &stage, &actors, &addresses).expect("the plan's client settings are checked");
-        stage.add(trial.clone(), audit_program(Arc::clone(&auditor), orders));
+        let audit = audit_program(Arc::clone(&auditor), orders, &stage, &trial);
+        stage.add(trial.clone(), audit);
         Drive { world, plan, stage, actors, nemesis, progress, auditor, placement, trial }
     }
 
@@ -231,7 +232,11 @@ fn notice_window(plan: &Plan) -> Duration {
     let harmless = |action: &Action| {
         matches!(
             action,
-            Action::Note | Action::Start { .. } | Action::Stop { .. } | Action::CreateTopic { .. }
+            Action::Note
+                | Action::Start { .. }
+                | Action::Stop { .. }
+                | Action::CreateTopic { .. }
+                | Action::AlterConfig { .. }
         )
     };
     if plan.steps.iter().all(|step| harmless(&step.action)) {

@@ -3,10 +3,13 @@
 use std::fmt;
 
 use super::words::{
-    AWAITS, CAUSES, EFFECTS, ERRORS, EVENTS, EXITS, FACTS, FLAVOURS, GUARANTEES, LOOP_STEPS,
-    ON_ERRORS, ON_SEND_ERRORS, VERBS, Word, nearest,
+    AWAITS, CAUSES, EFFECTS, ELECTIONS, ERRORS, EVENTS, EXITS, FACTS, FLAVOURS, GUARANTEES,
+    LOOP_STEPS, ON_ERRORS, ON_SEND_ERRORS, VERBS, Word, nearest,
 };
-use crate::kafka::config::{Kind, Row, Side, Support, rows};
+use crate::kafka::{
+    behaviour::{Choice, Switch, switches},
+    config::{Kind, Row, Side, Support, rows},
+};
 
 /// One meaning of a name; some names have several.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -15,7 +18,7 @@ pub struct Explanation {
     /// `a producer setting`, `a guarantee`, `an event`, ...
     pub kind: String,
     pub meaning: &'static str,
-    /// Type, default and support of a setting, by label.
+    /// Type, default and support of a setting, what a behaviour may be; by label.
     pub details: Vec<(&'static str, String)>,
 }
 
@@ -23,8 +26,10 @@ impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}: {}", self.name, self.kind)?;
         writeln!(f, "    {}", self.meaning)?;
+        let widths = self.details.iter().map(|(label, _)| label.len());
+        let width = widths.max().unwrap_or_default().max(8);
         for (label, detail) in &self.details {
-            writeln!(f, "    {label:<8} {detail}")?;
+            writeln!(f, "    {label:<width$} {detail}")?;
         }
         Ok(())
     }
@@ -63,11 +68,13 @@ pub fn explanations() -> Vec<Explanation> {
         .flat_map(rows)
         .map(setting)
         .collect();
+    all.extend(switches().iter().map(behaviour));
     words(&mut all, "a guarantee", GUARANTEES);
     words(&mut all, "a cause of a broken guarantee", CAUSES);
     words(&mut all, "a fact to expect", FACTS);
     words(&mut all, "an event to wait for", EVENTS);
     words(&mut all, "an action of a step", VERBS);
+    words(&mut all, "a value of election", ELECTIONS);
     words(&mut all, "an error, as the Java client names it", ERRORS);
     words(&mut all, "a step of app.loop", LOOP_STEPS);
     words(&mut all, "a value of app.effect", EFFECTS);
@@ -99,6 +106,19 @@ fn setting(row: &'static Row) -> Explanation {
         kind: format!("a {} setting of Kafka", row.side),
         meaning: row.meaning,
         details,
+    }
+}
+
+fn behaviour(switch: &'static Switch) -> Explanation {
+    let one = |choice: &'static Choice| {
+        let present = if *choice == *switch.default() { ", the default" } else { "" };
+        (choice.name, format!("{}{present}. {}", choice.versions, choice.effect))
+    };
+    Explanation {
+        name: switch.key,
+        kind: "a key of [behaviour], where Kafka has changed".to_owned(),
+        meaning: switch.meaning,
+        details: switch.choices.iter().map(one).collect(),
     }
 }
 
@@ -135,6 +155,14 @@ mod tests {
     fn a_name_with_several_meanings_tells_them_all() {
         let text = explain("lying-disk").unwrap();
         assert!(text.contains("a cause") && text.contains("an action"), "{text}");
+    }
+
+    #[test]
+    fn a_behaviour_is_explained_with_all_it_may_be() {
+        let text = explain("quorum-flush").unwrap();
+        assert!(text.starts_with("quorum-flush: a key of [behaviour]"), "{text}");
+        assert!(text.contains("since 2.8, the default. "), "{text}");
+        assert!(text.contains("    never "), "{text}");
     }
 
     #[test]

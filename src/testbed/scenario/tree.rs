@@ -103,13 +103,14 @@ pub(super) fn parse(source: usize, text: &str) -> Result<Table, Vec<Problem>> {
     let builder = Builder { source, text };
     let mut root = builder.table(table.get_ref());
     join_settings(&mut root);
+    join_steps(&mut root);
     if let Some(set) = root.entries.iter_mut().find(|entry| entry.key == "variant")
         && let Value::List(variants) = &mut set.node.value
     {
         for variant in variants {
-            if let Value::Table(variant) = &mut variant.value
-                && let Some(set) = table_mut(variant, "set")
-            {
+            let Value::Table(variant) = &mut variant.value else { continue };
+            join_steps(variant);
+            if let Some(set) = table_mut(variant, "set") {
                 join_settings(set);
             }
         }
@@ -194,6 +195,18 @@ fn join_settings(root: &mut Table) {
         for actor in &mut actors.entries {
             if let Value::Table(actor) = &mut actor.node.value {
                 join(actor);
+            }
+        }
+    }
+}
+
+/// The same in each of its steps.
+fn join_steps(owner: &mut Table) {
+    let steps = owner.entries.iter_mut().find(|entry| entry.key == "step");
+    if let Some(Value::List(steps)) = steps.map(|entry| &mut entry.node.value) {
+        for step in steps {
+            if let Value::Table(step) = &mut step.value {
+                join(step);
             }
         }
     }

@@ -11,8 +11,17 @@ use super::{
 };
 
 /// What may be laid over; the rest of a file is about the whole scenario.
-const SECTIONS: [&str; 8] =
-    ["run", "network", "cluster", "topics", "producers", "groups", "readers", "ignored"];
+const SECTIONS: [&str; 9] = [
+    "run",
+    "network",
+    "cluster",
+    "behaviour",
+    "topics",
+    "producers",
+    "groups",
+    "readers",
+    "ignored",
+];
 
 /// Those whose entries have names, all of which stand in the base.
 const NAMED: [&str; 4] = ["topics", "producers", "groups", "readers"];

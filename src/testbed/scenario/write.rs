@@ -3,10 +3,11 @@
 use std::fmt::{Display, Write};
 
 use super::words::Named;
+use crate::kafka::behaviour::Behaviour;
 use crate::testbed::plan::{
-    Action, App, ClientFlavour, Comparison, ConfigMap, End, Expectation, GroupPlan, Link, Links,
-    NodeRef, Plan, ProducerPlan, ReaderPlan, SeekTo, Span, SpanRange, SpanShape, Start, Step,
-    Tolerance, TopicPlan, Trigger,
+    Action, App, ClientFlavour, Comparison, ConfigMap, Controllers, End, Expectation, GroupPlan,
+    Link, Links, NodeRef, Plan, ProducerPlan, ReaderPlan, SeekTo, Span, SpanRange, SpanShape,
+    Start, Step, Tolerance, TopicPlan, Trigger,
 };
 
 /// The file's text.
@@ -33,10 +34,21 @@ pub fn to_toml(plan: &Plan) -> String {
     page.line("loss", float(plan.network.loss));
     page.header("[cluster]");
     page.line("brokers", plan.cluster.brokers);
+    page.line(
+        "controllers",
+        match plan.cluster.controllers {
+            Controllers::Combined(count) => count.to_string(),
+            Controllers::Apart(count) => format!("{{ apart = {count} }}"),
+        },
+    );
     if !plan.cluster.racks.is_empty() {
         page.line("racks", texts(&plan.cluster.racks));
     }
     page.config("cluster", &plan.cluster.config);
+    if plan.behaviour != Behaviour::default() {
+        page.header("[behaviour]");
+        plan.behaviour.changed().for_each(|(key, value)| page.line(key.key, text(value.name)));
+    }
     plan.topics.iter().for_each(|(name, topic)| page.topic(name, topic));
     plan.producers.iter().for_each(|(name, producer)| page.producer(name, producer));
     plan.groups.iter().for_each(|(name, group)| page.group(name, group));
@@ -81,9 +93,12 @@ impl Page {
         let owner = format!("topics.{}", key(name));
         self.header(&format!("[{owner}]"));
         self.line("partitions", topic.partitions);
-        if let Some(replicas) = &topic.replicas {
-            let lists: Vec<_> = replicas.iter().map(|brokers| texts(brokers)).collect();
-            self.line("replicas", format!("[{}]", lists.join(", ")));
+        match &topic.replicas {
+            Some(replicas) => {
+                let lists: Vec<_> = replicas.iter().map(|brokers| texts(brokers)).collect();
+                self.line("replicas", format!("[{}]", lists.join(", ")));
+            }
+            None => self.line("replication-factor", topic.replication_factor),
         }
         self.config(&owner, &topic.config);
     }
@@ -236,11 +251,45 @@ impl Page {
                 self.line("by", span(*by));
                 self.maybe("for", lasts.map(span));
             }
-            Action::CreateTopic { topic, partitions } => {
+            Action::Note => {}
+            order => self.order(order),
+        }
+    }
+
+    /// What an operator does.
+    fn order(&mut self, order: &Action) {
+        match order {
+            Action::CreateTopic { topic, partitions, replication_factor } => {
+                self.line("topic", text(topic));
+                self.line("partitions", partitions);
+                self.maybe("replication-factor", *replication_factor);
+            }
+            Action::DeleteTopic { topic } => self.line("topic", text(topic)),
+            Action::AddPartitions { topic, partitions } => {
                 self.line("topic", text(topic));
                 self.line("partitions", partitions);
             }
-            Action::Note => {}
+            Action::AlterConfig { topic, config } => {
+                self.line("topic", text(topic));
+                for (name, value) in config {
+                    self.line(&format!("config.{name}"), setting(value));
+                }
+            }
+            Action::Reassign { partition, replicas } => {
+                self.line("partition", text(partition));
+                self.line("replicas", texts(replicas));
+            }
+            Action::CancelReassignment { partition } => self.line("partition", text(partition)),
+            Action::Elect { partition, election } => {
+                self.maybe("partition", partition.as_ref().map(text));
+                self.line("election", text(election.name()));
+            }
+            Action::AddBroker { broker, rack } => {
+                self.line("node", text(broker));
+                self.maybe("rack", rack.as_ref().map(text));
+            }
+            // The others are faults, and acts of applications.
+            _ => {}
         }
     }
 
@@ -251,7 +300,7 @@ impl Page {
             Links::Some(links) => {
                 let link = |link: &Link| {
                     let arrow = if link.both_ways { "<->" } else { "->" };
-                    format!("{} {arrow} {}", node_name(&link.from), node_name(&link.to))
+                    format!("{} {arrow} {}", link.from, link.to)
                 };
                 let links: Vec<_> = links.iter().map(link).collect();
                 self.line("links", texts(&links));
@@ -317,22 +366,20 @@ fn verb(action: &Action) -> &'static str {
         Action::HealDisk { .. } => Verb::HealDisk,
         Action::Skew { .. } => Verb::Skew,
         Action::CreateTopic { .. } => Verb::CreateTopic,
+        Action::DeleteTopic { .. } => Verb::DeleteTopic,
+        Action::AddPartitions { .. } => Verb::AddPartitions,
+        Action::AlterConfig { .. } => Verb::AlterConfig,
+        Action::Reassign { .. } => Verb::Reassign,
+        Action::CancelReassignment { .. } => Verb::CancelReassignment,
+        Action::Elect { .. } => Verb::Elect,
+        Action::AddBroker { .. } => Verb::AddBroker,
         Action::Note => Verb::Note,
     };
     verb.name()
 }
 
-fn node_name(node: &NodeRef) -> String {
-    match node {
-        NodeRef::Name(name) => name.clone(),
-        NodeRef::Leader(partition) => format!("leader:{partition}"),
-        NodeRef::Coordinator(group) => format!("coordinator:{group}"),
-        NodeRef::Controller => "controller".to_owned(),
-    }
-}
-
 fn node_text(node: &NodeRef) -> String {
-    text(node_name(node))
+    text(node)
 }
 
 /// A text as TOML writes it, with its quotes.

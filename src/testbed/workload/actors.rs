@@ -5,11 +5,13 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use tokio::sync::mpsc;
+
 use super::Control;
 use crate::testbed::{
     history::{Event, NodeName},
     nemesis::Watch,
-    plan::{Plan, Start},
+    plan::{Action, Plan, Start},
 };
 
 /// Names of all clients of the trial and what they wait for.
@@ -19,14 +21,14 @@ pub struct Actors {
     controls: BTreeMap<NodeName, Arc<Control>>,
     /// Actors that start on an event.
     waiting: Mutex<Vec<(Watch, Vec<NodeName>)>>,
-    /// Topics that a step wants created; the operator's program takes them.
-    orders: tokio::sync::mpsc::UnboundedSender<(String, u32)>,
+    /// What steps want of the cluster; the operator's program takes it.
+    orders: mpsc::UnboundedSender<Action>,
 }
 
 impl Actors {
-    /// The receiver gets the topics to create.
-    pub fn new(plan: &Plan) -> (Self, tokio::sync::mpsc::UnboundedReceiver<(String, u32)>) {
-        let (orders, receiver) = tokio::sync::mpsc::unbounded_channel();
+    /// The receiver gets the operator's orders.
+    pub fn new(plan: &Plan) -> (Self, mpsc::UnboundedReceiver<Action>) {
+        let (orders, receiver) = mpsc::unbounded_channel();
         let mut actors = Actors {
             machines: BTreeMap::new(),
             controls: BTreeMap::new(),
@@ -80,9 +82,10 @@ impl Actors {
         Arc::clone(self.controls.get(node).expect("the loader knows every actor"))
     }
 
-    pub fn create_topic(&self, topic: String, partitions: u32) {
-        // The operator lives as long as the trial; after its end nobody creates topics.
-        let _ = self.orders.send((topic, partitions));
+    /// Has the operator do something.
+    pub fn order(&self, order: Action) {
+        // The operator lives as long as the trial; after its end nobody wants anything.
+        let _ = self.orders.send(order);
     }
 
     /// Whether some actor still waits for an event like this.

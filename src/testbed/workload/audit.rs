@@ -1,4 +1,4 @@
-//! The testbed's own client: makes topics when a step says so, and reads everything back at the end.
+//! The testbed's own client: has the operator do what steps say, and reads everything back at the end.
 //!
 //! It works through the same client and network as everybody else, on a machine of its own.
 
@@ -10,18 +10,18 @@ use std::{
 
 use tokio::sync::{Notify, mpsc};
 
-use super::consume::record_id;
+use super::{consume::record_id, observe::Journal, operator};
 use crate::{
     env::{Address, Env},
     kafka::{
-        client::{Admin, AdminConfig, ClientError, Consumer, NewTopic},
+        client::{Admin, AdminConfig, ClientError, Consumer},
         config::{ConsumerConfig, Settings, Side},
         types::{Offset, TopicPartition},
     },
     testbed::{
-        cluster::{Exit, Program},
-        history::LoggedRecord,
-        plan::Plan,
+        cluster::{Exit, Program, Stage},
+        history::{LoggedRecord, NodeName},
+        plan::{Action, Plan, TopicPlan},
     },
 };
 
@@ -59,16 +59,31 @@ impl Auditor {
         findings.take().expect("set before done")
     }
 
+    /// All partitions of the plan's topics, or what the cluster has where steps change its topics.
+    async fn partitions(&self, env: &Env) -> Result<Vec<TopicPartition>, ClientError> {
+        let changes = |action: &Action| {
+            matches!(
+                action,
+                Action::CreateTopic { .. }
+                    | Action::DeleteTopic { .. }
+                    | Action::AddPartitions { .. }
+            )
+        };
+        if self.plan.steps.iter().any(|step| changes(&step.action)) {
+            let admin = Admin::new(env, &self.bootstrap, AdminConfig::default());
+            let all = admin.describe_topics().await?.into_iter().map(|one| one.partition);
+            return Ok(all.filter(|one| !is_internal(one)).collect());
+        }
+        let of = |(name, topic): (&String, &TopicPlan)| {
+            let name = name.clone();
+            (0..topic.partitions as i32).map(move |p| TopicPartition::new(name.as_str(), p))
+        };
+        Ok(self.plan.topics.iter().flat_map(of).collect())
+    }
+
     async fn audit(&self, env: &Env) -> Result<Findings, ClientError> {
         let mut findings = Findings::default();
-        let partitions: Vec<_> = self
-            .plan
-            .topics
-            .iter()
-            .flat_map(|(name, topic)| {
-                (0..topic.partitions as i32).map(|p| TopicPartition::new(name.as_str(), p))
-            })
-            .collect();
+        let partitions = self.partitions(env).await?;
         let mut consumer = Consumer::new(env, &self.bootstrap, config("audit", None), None)?;
         let starts = consumer.beginning_offsets(&partitions).await?;
         let ends = consumer.end_offsets(&partitions).await?;
@@ -112,6 +127,11 @@ impl Auditor {
     }
 }
 
+/// Kafka's own topics begin with two underscores.
+fn is_internal(partition: &TopicPartition) -> bool {
+    partition.topic.as_str().starts_with("__")
+}
+
 async fn reached(
     consumer: &mut Consumer,
     ends: &BTreeMap<TopicPartition, Offset>,
@@ -134,14 +154,18 @@ fn config(client_id: &str, group: Option<&str>) -> ConsumerConfig {
     ConsumerConfig::from_settings(&settings).expect("these settings fit together")
 }
 
-/// Takes orders for topics, and audits when asked; for ever.
+/// Takes the operator's orders, and audits when asked; for ever.
 pub fn audit_program(
     auditor: Arc<Auditor>,
-    orders: mpsc::UnboundedReceiver<(String, u32)>,
+    orders: mpsc::UnboundedReceiver<Action>,
+    stage: &Stage,
+    node: &NodeName,
 ) -> Program {
+    let journal = Journal::new(stage.clone(), node.clone());
     let orders = Arc::new(tokio::sync::Mutex::new(orders));
     Arc::new(move |env, _start| {
         let (auditor, orders) = (Arc::clone(&auditor), Arc::clone(&orders));
+        let journal = journal.clone();
         Box::pin(async move {
             let mut orders = orders.lock().await;
             loop {
@@ -151,8 +175,8 @@ pub fn audit_program(
                     order = orders.recv() => order,
                 };
                 match order {
-                    Some((topic, partitions)) => {
-                        create_topic(&env, &auditor.bootstrap, &topic, partitions).await;
+                    Some(order) => {
+                        operator::carry_out(&env, &auditor.bootstrap, &journal, order).await;
                     }
                     None => {
                         let findings = auditor.audit(&env).await.map_err(|e| e.to_string());
@@ -165,17 +189,4 @@ pub fn audit_program(
             }
         })
     })
-}
-
-async fn create_topic(env: &Env, bootstrap: &[Address], topic: &str, partitions: u32) {
-    let admin = Admin::new(env, bootstrap, AdminConfig::default());
-    let topic = NewTopic {
-        name: topic.into(),
-        partitions: partitions as i32,
-        replication_factor: -1,
-        settings: BTreeMap::new(),
-    };
-    if let Err(error) = admin.create_topics(&[topic]).await {
-        tracing::warn!(%error, "the plan's topic was not created");
-    }
 }

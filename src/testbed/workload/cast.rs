@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     env::Address,
-    kafka::config::{ConfigError, ConsumerConfig, ProducerConfig, Settings, Side},
+    kafka::config::{ConfigError, ConsumerConfig, ProducerConfig, ProducerPolicy, Settings, Side},
     testbed::{
         cluster::Stage,
         history::NodeName,
@@ -29,8 +29,9 @@ pub fn cast(
     bootstrap: &[Address],
 ) -> Result<(), Vec<ConfigError>> {
     for (name, producer) in &plan.producers {
-        let program =
-            produce::program(Arc::new(producer_app(name, producer, stage, actors, bootstrap)?));
+        let policy = plan.behaviour.producer;
+        let app = producer_app(name, producer, policy, stage, actors, bootstrap)?;
+        let program = produce::program(Arc::new(app));
         stage.add(name.as_str().into(), program);
     }
     for (name, group) in &plan.groups {
@@ -57,6 +58,7 @@ fn settings(side: Side, config: &ConfigMap, client_id: &str) -> Result<Settings,
 fn producer_app(
     name: &str,
     plan: &ProducerPlan,
+    policy: ProducerPolicy,
     stage: &Stage,
     actors: &Actors,
     bootstrap: &[Address],
@@ -64,7 +66,7 @@ fn producer_app(
     let settings = settings(Side::Producer, &plan.config, name)?;
     let name: NodeName = name.into();
     Ok(ProducerApp {
-        config: ProducerConfig::from_settings(&settings)?,
+        config: ProducerConfig { policy, ..ProducerConfig::from_settings(&settings)? },
         plan: plan.clone(),
         bootstrap: bootstrap.to_vec(),
         journal: Journal::new(stage.clone(), name.clone()),

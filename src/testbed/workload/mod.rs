@@ -10,6 +10,7 @@ mod consume;
 mod control;
 mod handle;
 mod observe;
+mod operator;
 mod pace;
 mod produce;
 mod progress;

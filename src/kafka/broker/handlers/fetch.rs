@@ -301,12 +301,12 @@ fn tell_leaders(broker: &Broker, answers: &mut Answers) -> Vec<NodeEndpoint> {
                 .with_leader_epoch(epoch.0);
         }
     }
-    let endpoint = |broker: &BrokerEndpoint| {
+    let endpoint = |broker: BrokerEndpoint| {
         NodeEndpoint::default()
             .with_node_id(WireBrokerId(broker.id.0))
-            .with_host(StrBytes::from_string(broker.advertised.host.clone()))
+            .with_host(StrBytes::from_string(broker.advertised.host))
             .with_port(i32::from(broker.advertised.port))
-            .with_rack(broker.rack.clone().map(StrBytes::from_string))
+            .with_rack(broker.rack.map(StrBytes::from_string))
     };
     leaders.endpoints().map(endpoint).collect()
 }

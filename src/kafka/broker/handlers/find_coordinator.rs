@@ -63,7 +63,7 @@ fn find(broker: &Broker, key_type: i8, key: StrBytes) -> Coordinator {
             "the offsets topic is not there yet",
         );
     };
-    let Some(endpoint) = broker.config.endpoint(leader) else {
+    let Some(endpoint) = broker.endpoint(leader) else {
         return failure(ResponseError::CoordinatorNotAvailable, "the coordinator is not known");
     };
     Coordinator::default()

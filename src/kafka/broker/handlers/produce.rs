@@ -178,12 +178,12 @@ fn tell_leaders(broker: &Broker, response: &mut ProduceResponse) {
             }
         }
     }
-    let endpoint = |broker: &BrokerEndpoint| {
+    let endpoint = |broker: BrokerEndpoint| {
         NodeEndpoint::default()
             .with_node_id(WireBrokerId(broker.id.0))
-            .with_host(StrBytes::from_string(broker.advertised.host.clone()))
+            .with_host(StrBytes::from_string(broker.advertised.host))
             .with_port(i32::from(broker.advertised.port))
-            .with_rack(broker.rack.clone().map(StrBytes::from_string))
+            .with_rack(broker.rack.map(StrBytes::from_string))
     };
     response.node_endpoints = leaders.endpoints().map(endpoint).collect();
 }

@@ -24,7 +24,7 @@ use crate::{
             observer::{ClientObserver, Events},
             retry::Backoff,
         },
-        config::ProducerConfig,
+        config::{InFlightLimit, ProducerConfig},
         protocol::batch::{BatchBuilder, Compression},
         types::{Timestamp, TopicName},
     },
@@ -79,7 +79,10 @@ impl Producer {
             env.rng.child("producer"),
         );
         let idempotence = config.enable_idempotence.then(Idempotence::new);
-        let order = if config.max_in_flight == 1 { OrderGuard::Mute } else { OrderGuard::None };
+        let order = match config.policy.in_flight_limit {
+            InFlightLimit::PerPartition if config.max_in_flight == 1 => OrderGuard::Mute,
+            InFlightLimit::PerPartition | InFlightLimit::PerConnection => OrderGuard::None,
+        };
         let sender = Sender::new(
             SenderConfig {
                 acks: config.acks,

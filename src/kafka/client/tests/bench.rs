@@ -12,7 +12,7 @@ use crate::{
     env::{Address, BoxFuture, Env},
     kafka::{
         client::{ClientEvent, ClientObserver, Consumer, ConsumerRecord, Producer, ProducerRecord},
-        config::{ConsumerConfig, ProducerConfig, Settings, Side},
+        config::{ConsumerConfig, ProducerConfig, ProducerPolicy, Settings, Side},
         types::{TopicName, TopicPartition},
     },
     sim::{MachineOptions, World, WorldOptions},
@@ -53,8 +53,17 @@ impl Bench {
     }
 
     pub(super) fn producer(&self, settings: &[(&str, &str)]) -> (Producer, Arc<Observed>) {
+        self.producer_under(ProducerPolicy::default(), settings)
+    }
+
+    pub(super) fn producer_under(
+        &self,
+        policy: ProducerPolicy,
+        settings: &[(&str, &str)],
+    ) -> (Producer, Arc<Observed>) {
         let settings = Settings::from_pairs(Side::Producer, settings.iter().copied()).unwrap();
         let config = ProducerConfig::from_settings(&settings).unwrap();
+        let config = ProducerConfig { policy, ..config };
         let observed = Arc::new(Observed::default());
         let env = self.env_of("producer");
         let producer = Producer::new(&env, &self.bootstrap(), config, Some(observed.clone()));
@@ -114,7 +123,7 @@ pub(super) fn with_broker<F>(
             world.add_machine("c1", MachineOptions::default());
             let served = broker.clone();
             world.start("b1", move |env| -> BoxFuture<'static, ()> {
-                Box::pin(async move { served.serve(env).await })
+                Box::pin(async move { served.serve(env, "b1").await })
             });
             let handle = world.clone();
             world.start("c1", move |env| -> BoxFuture<'static, ()> {

@@ -41,6 +41,7 @@ use crate::{
     env::{Address, Clock, Env, Instant, Stream},
     kafka::{
         client::network::LazyTimer,
+        log::FirstSequenceOnEmptyState,
         protocol::{
             batch::{Batches, assign},
             frame::FrameReader,
@@ -68,6 +69,7 @@ pub(super) enum Trouble {
 #[derive(Clone, Default)]
 pub(super) struct Script {
     pub produce: BTreeMap<u32, Trouble>,
+    pub first_sequence: FirstSequenceOnEmptyState,
 }
 
 #[derive(Default)]
@@ -99,6 +101,8 @@ struct State {
     logs: Vec<Log>,
     produced: u32,
     next_producer: i64,
+    brokers: i32,
+    leader: i32,
     group: Group,
     wakers: Vec<Waker>,
 }
@@ -112,8 +116,18 @@ pub(super) struct Broker {
 impl Broker {
     pub(super) fn new(partitions: i32, script: Script) -> Self {
         let logs = (0..partitions).map(|_| Log::default()).collect();
-        let state = Mutex::new(State { logs, next_producer: 1000, ..State::default() });
-        Broker { partitions, script, state }
+        let state = State { logs, next_producer: 1000, brokers: 1, leader: 1, ..State::default() };
+        Broker { partitions, script, state: Mutex::new(state) }
+    }
+
+    /// Metadata tells of a second broker, `b2`, from here on. It has the same logs.
+    pub(super) fn join_second(&self) {
+        self.state.lock().unwrap().brokers = 2;
+    }
+
+    /// Metadata names another leader of all partitions from here on; either broker takes what is sent to it.
+    pub(super) fn move_leader(&self, to: i32) {
+        self.state.lock().unwrap().leader = to;
     }
 
     /// The values in a partition's log, in order.
@@ -153,8 +167,8 @@ impl Broker {
         state.wake();
     }
 
-    pub(super) async fn serve(self: Arc<Self>, env: Env) {
-        let mut listener = env.network.listen(Address::new("b1", PORT)).await.unwrap();
+    pub(super) async fn serve(self: Arc<Self>, env: Env, host: &str) {
+        let mut listener = env.network.listen(Address::new(host, PORT)).await.unwrap();
         loop {
             let Ok((stream, _)) = listener.accept().await else { continue };
             let broker = self.clone();
@@ -236,23 +250,26 @@ impl Broker {
     }
 
     fn metadata(&self) -> MetadataResponse {
-        let id = kafka_protocol::messages::BrokerId(1);
-        let broker = MetadataResponseBroker::default()
-            .with_node_id(id)
-            .with_host(StrBytes::from_static_str("b1"))
-            .with_port(i32::from(PORT));
+        let state = self.state.lock().unwrap();
+        let id = kafka_protocol::messages::BrokerId;
+        let broker = |number| {
+            MetadataResponseBroker::default()
+                .with_node_id(id(number))
+                .with_host(StrBytes::from_string(format!("b{number}")))
+                .with_port(i32::from(PORT))
+        };
         let partition = |number| {
             MetadataResponsePartition::default()
                 .with_partition_index(number)
-                .with_leader_id(id)
-                .with_leader_epoch(0)
+                .with_leader_id(id(state.leader))
+                .with_leader_epoch(state.leader - 1)
         };
         let topic = MetadataResponseTopic::default()
             .with_name(Some(StrBytes::from_static_str("t").into()))
             .with_partitions((0..self.partitions).map(partition).collect());
         MetadataResponse::default()
-            .with_brokers(vec![broker])
-            .with_controller_id(id)
+            .with_brokers((1..=state.brokers).map(broker).collect())
+            .with_controller_id(id(1))
             .with_topics(vec![topic])
     }
 
@@ -271,7 +288,8 @@ impl Broker {
             for part in topic.partition_data {
                 let result = match trouble {
                     Some(Trouble::Refuse(error)) => Err(error),
-                    _ => state.logs[part.index as usize].append(part.records.unwrap()),
+                    _ => state.logs[part.index as usize]
+                        .append(part.records.unwrap(), self.script.first_sequence),
                 };
                 let (code, base) = result.map_or_else(|e| (e.code(), -1), |base| (0, base));
                 let answer = PartitionProduceResponse::default()
@@ -526,7 +544,11 @@ impl Group {
 
 impl Log {
     /// Checks sequences as a leader does, but remembers all of them.
-    fn append(&mut self, records: Bytes) -> Result<i64, ResponseError> {
+    fn append(
+        &mut self,
+        records: Bytes,
+        first_sequence: FirstSequenceOnEmptyState,
+    ) -> Result<i64, ResponseError> {
         let batch = Batches::new(records.clone()).next().unwrap().unwrap();
         batch.check_crc().unwrap();
         let header = batch.header;
@@ -536,7 +558,11 @@ impl Log {
             if let Some(place) = self.places.get(&(producer.0, producer.1, base)) {
                 return Ok(*place);
             }
-            let expected = self.sequences.get(&producer).copied().unwrap_or(0);
+            let first = match first_sequence {
+                FirstSequenceOnEmptyState::Any => base,
+                FirstSequenceOnEmptyState::Zero => 0,
+            };
+            let expected = self.sequences.get(&producer).copied().unwrap_or(first);
             if base != expected {
                 return Err(ResponseError::OutOfOrderSequenceNumber);
             }

@@ -8,10 +8,17 @@ use super::{
     bench::{ms, record, with_broker},
     broker::{Script, Trouble},
 };
-use crate::kafka::client::{AttemptFailure, ClientError, ClientEvent, Fate};
+use crate::{
+    kafka::{
+        client::{AttemptFailure, ClientError, ClientEvent, Fate},
+        config::{InFlightLimit, ProducerPolicy},
+        log::FirstSequenceOnEmptyState,
+    },
+    sim::MachineOptions,
+};
 
 fn script(produce: &[(u32, Trouble)]) -> Script {
-    Script { produce: produce.iter().copied().collect::<BTreeMap<_, _>>() }
+    Script { produce: produce.iter().copied().collect::<BTreeMap<_, _>>(), ..Script::default() }
 }
 
 #[test]
@@ -57,8 +64,9 @@ fn a_lost_ack_without_idempotence_doubles_the_record() {
 
 #[test]
 fn a_retry_overtaken_by_its_successors_keeps_the_order_with_idempotence() {
+    let first_sequence = FirstSequenceOnEmptyState::Zero;
     let troubles = script(&[(1, Trouble::Refuse(ResponseError::NotLeaderOrFollower))]);
-    with_broker(1, troubles, |bench| async move {
+    with_broker(1, Script { first_sequence, ..troubles }, |bench| async move {
         let (producer, _) = bench.producer(&[("linger.ms", "0")]);
         let mut sends = Vec::new();
         for number in 0..20 {
@@ -71,6 +79,74 @@ fn a_retry_overtaken_by_its_successors_keeps_the_order_with_idempotence() {
         let expected: Vec<String> = (0..20).map(|number| number.to_string()).collect();
         assert_eq!(bench.broker.values(0), expected);
     });
+}
+
+/// Three batches are on their way to a new partition, of which the broker hears after the first.
+fn log_after_a_late_start(first_sequence: FirstSequenceOnEmptyState) -> (Vec<String>, Vec<bool>) {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let troubles = script(&[(1, Trouble::Refuse(ResponseError::NotLeaderOrFollower))]);
+    with_broker(1, Script { first_sequence, ..troubles }, move |bench| async move {
+        let settings = [
+            // Every record is a batch: a second one of this size finds no room.
+            ("batch.size", "1"),
+            ("linger.ms", "0"),
+            ("request.timeout.ms", "1000"),
+            ("delivery.timeout.ms", "20000"),
+        ];
+        let (producer, _) = bench.producer(&settings);
+        let mut sends = Vec::new();
+        for value in ["a", "b", "c"] {
+            sends.push(producer.send(record(&value.repeat(100))).await.unwrap());
+        }
+        let mut acked = Vec::new();
+        for send in sends {
+            acked.push(send.await.is_ok());
+        }
+        let log = bench.broker.values(0).into_iter().map(|value| value[..1].to_owned());
+        sender.send((log.collect(), acked)).unwrap();
+    });
+    receiver.recv().unwrap()
+}
+
+#[test]
+fn an_idempotent_producer_loses_its_first_batch_to_its_second() {
+    let (log, acked) = log_after_a_late_start(FirstSequenceOnEmptyState::Any);
+    assert_eq!((log, acked), (vec!["b".into(), "c".into()], vec![false, true, true]));
+    let (log, acked) = log_after_a_late_start(FirstSequenceOnEmptyState::Zero);
+    assert_eq!((log, acked), (vec!["a".into(), "b".into(), "c".into()], vec![true; 3]));
+}
+
+/// One request in flight; the leader moves while the first waits for an answer that never comes.
+fn log_after_the_leader_moved(in_flight_limit: InFlightLimit) -> Vec<String> {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    with_broker(1, script(&[(1, Trouble::Silence)]), move |bench| async move {
+        bench.broker.join_second();
+        bench.world.add_machine("b2", MachineOptions::default());
+        let second = bench.broker.clone();
+        bench.world.start("b2", move |env| Box::pin(second.serve(env, "b2")));
+        let settings = [
+            ("enable.idempotence", "false"),
+            ("max.in.flight.requests.per.connection", "1"),
+            ("linger.ms", "0"),
+            ("request.timeout.ms", "3000"),
+            ("metadata.max.age.ms", "500"),
+        ];
+        let (producer, _) = bench.producer_under(ProducerPolicy { in_flight_limit }, &settings);
+        let first = producer.send(record("a")).await.unwrap();
+        bench.sleep(200).await;
+        bench.broker.move_leader(2);
+        let second = producer.send(record("b")).await.unwrap();
+        first.await.unwrap();
+        second.await.unwrap();
+        sender.send(bench.broker.values(0)).unwrap();
+    });
+    receiver.recv().unwrap()
+}
+
+#[test]
+fn a_batch_overtakes_the_one_before_if_the_limit_is_the_connections_alone() {
+    assert_eq!(log_after_the_leader_moved(InFlightLimit::PerConnection), ["b", "a"]);
+    assert_eq!(log_after_the_leader_moved(InFlightLimit::PerPartition), ["a", "b"]);
 }
 
 #[test]

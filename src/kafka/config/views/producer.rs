@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::super::settings::{ConfigError, Settings};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -9,6 +11,27 @@ pub enum Acks {
     None,
     Leader,
     All,
+}
+
+/// What Kafka's producer once did otherwise. Written as `in-flight-limit = "per-connection"`; what is not
+/// written is as it is at present.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ProducerPolicy {
+    pub in_flight_limit: InFlightLimit,
+}
+
+/// What `max.in.flight.requests.per.connection=1` limits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InFlightLimit {
+    /// A partition's requests as well: the next batch waits until the one before is answered or given up,
+    /// whichever broker leads meanwhile.
+    #[default]
+    PerPartition,
+    /// A connection's requests alone: when a partition's leader moves, its next batch overtakes the one that
+    /// waits for the former leader. Before 0.10 (KAFKA-3197).
+    PerConnection,
 }
 
 /// `producer.properties`, as far as the producer models it.
@@ -34,6 +57,8 @@ pub struct ProducerConfig {
     pub partitioner_ignore_keys: bool,
     pub compression: String,
     pub client_id: String,
+    /// No setting of Kafka's: present unless a trial says otherwise.
+    pub policy: ProducerPolicy,
 }
 
 impl ProducerConfig {
@@ -68,6 +93,7 @@ impl ProducerConfig {
             partitioner_ignore_keys: settings.boolean("partitioner.ignore.keys"),
             compression: settings.text("compression.type").into(),
             client_id: settings.text("client.id").into(),
+            policy: ProducerPolicy::default(),
         })
     }
 }

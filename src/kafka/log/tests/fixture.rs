@@ -17,8 +17,8 @@ use crate::{
     kafka::{
         config::{CleanupPolicy, TopicConfig},
         log::{
-            AppendError, AppendInfo, AppendOrigin, Log, LogError, MinOneMessage, OpenOptions,
-            Recovery, Shutdown,
+            AppendError, AppendInfo, AppendOrigin, Log, LogError, LogPolicy, MinOneMessage,
+            OpenOptions, Recovery, Shutdown,
         },
         protocol::batch::{BatchBuilder, BatchOptions, Batches, Compression},
         types::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, Timestamp},
@@ -61,6 +61,7 @@ pub fn options(recovery_point: i64, shutdown: Shutdown) -> OpenOptions {
         producer_id_expiration: Duration::from_secs(24 * 3600),
         wall_time: WallTime(1_000),
         now: Instant::default(),
+        policy: LogPolicy::default(),
     }
 }
 

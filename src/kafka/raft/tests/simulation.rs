@@ -310,6 +310,19 @@ fn committing_before_an_own_record_loses_committed_records() {
     }
 }
 
+/// Figure 8 of the Raft paper, which needs no off-by-one: seeds that the rule of 2.8 survives.
+#[test]
+fn committing_records_of_any_epoch_loses_more() {
+    let under = |commit_rule| QuorumPolicies { commit_rule, ..QuorumPolicies::default() };
+    let five = |seed| Climate { voters: 5, ..short_reigns(seed) };
+    let lost =
+        |seed, rule| search(&five(seed), under(rule), 5_000).1.is_some_and(|it| is_loss(&it));
+    let found = (0..200)
+        .find(|&seed| lost(seed, CommitRule::AnyEpoch) && !lost(seed, CommitRule::EpochStart));
+    let seed = found.expect("a seed on which the rules differ");
+    holds(&five(seed), under(CommitRule::OwnEpochRecord), 5_000);
+}
+
 #[test]
 fn a_lone_voter_leads_at_once() {
     let mut world = World::new(1, 1, QuorumPolicies::default(), 1);

@@ -50,6 +50,34 @@ fn truncating_to_ones_own_high_watermark_loses_records() {
     );
 }
 
+/// 3c: b2 knew the record to be committed, but starts without its checkpoint. It is still eligible to lead.
+#[test]
+fn truncating_to_a_forgotten_high_watermark_loses_what_was_known() {
+    let policy = ReplicaPolicy { truncation: Truncation::HighWatermark, ..Default::default() };
+    let schedule = |checkpoint: &str| {
+        format!(
+            "
+        produce b0
+        fetch b1 b2
+        fetch b1 b2
+        fetch b2
+        {checkpoint}
+        fence b1
+        kill b2
+        restart b2
+        unfence b2
+        see b2
+        fence b0
+        see b2
+        "
+        )
+    };
+    only_under_policy(policy, &schedule(""), LACKS);
+    let World { violations, .. } =
+        run(Setup { policy, ..Setup::default() }, &schedule("checkpoint b2"));
+    assert!(violations.is_empty(), "{violations:?}");
+}
+
 /// 4: b0's high watermark is past the point where the new leader's log parts from its own.
 #[test]
 fn truncating_to_ones_own_high_watermark_keeps_too_much() {

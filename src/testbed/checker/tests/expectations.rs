@@ -4,8 +4,8 @@ use super::{super::judge, history_of};
 use crate::testbed::{
     checker::Judgement,
     plan::{
-        Cause, ClusterPlan, Comparison, ConfigMap, End, Expectation, ExpectedVerdict, FactKind,
-        Guarantee, NetworkPlan, Plan, RunPlan, Span, SpanRange, Tolerance,
+        Cause, ClusterPlan, Comparison, ConfigMap, Controllers, End, Expectation, ExpectedVerdict,
+        FactKind, Guarantee, NetworkPlan, Plan, RunPlan, Span, SpanRange, Tolerance,
     },
 };
 
@@ -30,7 +30,13 @@ fn plan(expectation: Expectation) -> Plan {
         kafka: "4.1".into(),
         run: RunPlan { seed: 1, end: End::Quiet, limit: Span::from_millis(1000) },
         network: NetworkPlan { latency: SpanRange::fixed(Span::from_millis(1)), loss: 0.0 },
-        cluster: ClusterPlan { brokers: 1, racks: Vec::new(), config: ConfigMap::new() },
+        cluster: ClusterPlan {
+            brokers: 1,
+            controllers: Controllers::usual(1),
+            racks: Vec::new(),
+            config: ConfigMap::new(),
+        },
+        behaviour: Default::default(),
         topics: Default::default(),
         producers: Default::default(),
         groups: Default::default(),

@@ -15,10 +15,10 @@ use crate::{
         },
         plan::{
             Action, App, AwaitSend, Cause, ClientFlavour, ClusterPlan, Comparison, ConfigMap,
-            EffectKind, End, EventName, Expectation, ExpectedVerdict, FactKind, GroupPlan,
-            Guarantee, LoopStep, NetworkPlan, NodeRef, OnError, OnSendError, Plan, ProducerApp,
-            ProducerExit, ProducerPlan, RecordAt, RunPlan, Span, SpanRange, Start, Step,
-            TextTemplate, Tolerance, TopicPlan, Trigger,
+            Controllers, EffectKind, End, EventName, Expectation, ExpectedVerdict, FactKind,
+            GroupPlan, Guarantee, LoopStep, NetworkPlan, NodeRef, OnError, OnSendError, Plan,
+            ProducerApp, ProducerExit, ProducerPlan, RecordAt, RunPlan, Span, SpanRange, Start,
+            Step, TextTemplate, Tolerance, TopicPlan, Trigger,
         },
         runner::{Trial, TrialEnd, UnfiredStep},
     },
@@ -145,12 +145,14 @@ pub fn plan() -> Plan {
         network: NetworkPlan { latency: SpanRange::fixed(Span::from_millis(1)), loss: 0.0 },
         cluster: ClusterPlan {
             brokers: 1,
+            controllers: Controllers::usual(1),
             racks: Vec::new(),
             config: ConfigMap::from([(
                 "offsets.topic.replication.factor".to_owned(),
                 "1".to_owned(),
             )]),
         },
+        behaviour: Default::default(),
         topics: IndexMap::from([(
             "orders".to_owned(),
             TopicPlan {

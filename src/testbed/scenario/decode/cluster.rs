@@ -10,7 +10,10 @@ use super::{
 use crate::{
     kafka::config::{BrokerConfig, Side},
     testbed::{
-        plan::{ClusterPlan, End, NetworkPlan, RunPlan, Span, SpanRange, SpanShape, TopicPlan},
+        plan::{
+            ClusterPlan, Controllers, End, NetworkPlan, RunPlan, Span, SpanRange, SpanShape,
+            TopicPlan,
+        },
         scenario::{
             problem::Problem,
             tree::{Entry, Node, Value},
@@ -22,14 +25,12 @@ use crate::{
 pub(super) const DEFAULT_BROKERS: i64 = 1;
 
 /// More of anything makes a trial slow and its report unreadable; campaigns and lessons need far less.
-const MAX_BROKERS: i64 = 15;
-const MAX_PARTITIONS: i64 = 256;
+pub(super) const MAX_BROKERS: i64 = 15;
+pub(super) const MAX_PARTITIONS: i64 = 256;
 
 const DEFAULT_LIMIT: Span = Span::from_millis(300_000);
 const DEFAULT_LATENCY: SpanRange =
     SpanRange { min: Span::from_millis(1), max: Span::from_millis(4), shape: SpanShape::Uniform };
-
-const ONE_REPLICA: &str = "this version keeps one replica per partition";
 
 pub(super) fn run(section: &mut Section<'_>, found: &mut Findings) -> RunPlan {
     RunPlan {
@@ -82,6 +83,7 @@ pub(super) fn cluster(
     found: &mut Findings,
 ) -> (ClusterPlan, Given, Option<BrokerConfig>) {
     let brokers = section.number("brokers", 1..=MAX_BROKERS, found).unwrap_or(DEFAULT_BROKERS);
+    let controllers = controllers(&mut section, brokers, found);
     let racks = section.entry("racks");
     let racks: Vec<String> = match racks.map(|entry| (entry, &entry.node.value)) {
         None => Vec::new(),
@@ -99,15 +101,47 @@ pub(super) fn cluster(
     };
     let given = settings::given(section.inner("config", found), Side::Broker, ignored, found);
     let config = given.view(BrokerConfig::from_settings, found);
-    if let Some(config) = &config
-        && config.default_replication_factor > 1
-    {
-        let place = given.place_near("default.replication.factor");
-        found.add(Problem::new(place, format!("{ONE_REPLICA}: default.replication.factor = 1")));
-    }
     section.close(found);
-    let plan = ClusterPlan { brokers: brokers as u32, racks, config: given.map.clone() };
+    let brokers = brokers as u32;
+    let plan = ClusterPlan { brokers, controllers, racks, config: given.map.clone() };
     (plan, given, config)
+}
+
+/// `controllers = 3`: the first three brokers. `controllers = { apart = 3 }`: machines of their own.
+fn controllers(section: &mut Section<'_>, brokers: i64, found: &mut Findings) -> Controllers {
+    let usual = Controllers::usual(brokers as u32);
+    let Some(entry) = section.entry("controllers") else { return usual };
+    let (node, apart) = match &entry.node.value {
+        Value::Table(_) => {
+            let mut inner = Section::of(&entry.node, entry.key_place, "`controllers`", found);
+            let apart = inner.required("apart", found);
+            inner.close(found);
+            let Some(apart) = apart else { return usual };
+            (&apart.node, true)
+        }
+        _ => (&entry.node, false),
+    };
+    let Value::Integer(count) = node.value else {
+        let wanted = if apart { "1, 3 or 5" } else { "1, 3 or 5, or { apart = 3 }" };
+        found.add(wrong_kind(node.place, wanted, &node.value));
+        return usual;
+    };
+    if !Controllers::COUNTS.iter().any(|allowed| i64::from(*allowed) == count) {
+        let message = format!("`controllers` cannot be {count}: this build takes 1, 3 or 5");
+        let help = "with an even number no more of them may fail than with one less";
+        found.add(Problem::new(node.place, message).help(help));
+        return usual;
+    }
+    if apart {
+        return Controllers::Apart(count as u32);
+    }
+    if count > brokers {
+        let brokers = if brokers == 1 { "1 broker".into() } else { format!("{brokers} brokers") };
+        let message = format!("{brokers} cannot be {count} controllers as well");
+        let help = format!("write controllers = {{ apart = {count} }} for machines of their own");
+        found.add(Problem::new(node.place, message).help(help));
+    }
+    Controllers::Combined(count as u32)
 }
 
 /// `__consumer_offsets` is created when the first group needs it, with a factor whose default is 3.
@@ -121,22 +155,18 @@ pub(super) fn offsets_topic(
     const NAME: &str = "offsets.topic.replication.factor";
     let factor = config.offsets_topic_replication_factor;
     let is_set = given.place_of(NAME).is_some();
-    if factor == 1 || (groups == 0 && !is_set) {
+    if i64::from(factor) <= i64::from(brokers) || (groups == 0 && !is_set) {
         return;
     }
-    let message = if i64::from(factor) > i64::from(brokers) {
-        let origin = if is_set { "" } else { "the default, " };
-        let brokers = if brokers == 1 { "1 broker".into() } else { format!("{brokers} brokers") };
-        format!(
-            "`{NAME}` is {origin}{factor}: {brokers} cannot keep so many copies of __consumer_offsets"
-        )
-    } else {
-        format!("`{NAME}` is {factor}: {ONE_REPLICA}")
-    };
+    let origin = if is_set { "" } else { "the default, " };
+    let number = if brokers == 1 { "1 broker".into() } else { format!("{brokers} brokers") };
+    let message = format!(
+        "`{NAME}` is {origin}{factor}: {number} cannot keep so many copies of __consumer_offsets"
+    );
     found.add(
         Problem::new(given.place_near(NAME), message)
             .label("groups could never commit (InvalidReplicationFactorException)")
-            .help(format!("write `{NAME} = 1` under [cluster.config]")),
+            .help(format!("write `{NAME} = {brokers}` under [cluster.config]")),
     );
 }
 
@@ -186,13 +216,7 @@ fn topic(
     }
     let listed = replicas.as_ref().map(|replicas| replicas.len() as i64);
     let usual = broker.map_or(1, |broker| i64::from(broker.num_partitions));
-    if let Some(factor) = section.number("replication-factor", 1..=i64::from(i16::MAX), found)
-        && factor > 1
-        && let Some(entry) = section.entry("replication-factor")
-    {
-        let message = format!("{ONE_REPLICA}: replication-factor = 1");
-        found.add(Problem::new(entry.node.place, message));
-    }
+    let factor = factor(&mut section, broker, replicas.as_deref(), names, found);
     let given = settings::given(section.inner("config", found), Side::Topic, ignored, found);
     if let Some(broker) = broker {
         given.view(|settings| broker.topic_defaults.over(settings), found);
@@ -200,10 +224,46 @@ fn topic(
     section.close(found);
     TopicPlan {
         partitions: partitions.or(listed).unwrap_or(usual) as u32,
-        replication_factor: 1,
+        replication_factor: factor,
         replicas,
         config: given.map,
     }
+}
+
+/// How many replicas each partition has: given, or as the lists or the broker's default have it.
+fn factor(
+    section: &mut Section<'_>,
+    broker: Option<&BrokerConfig>,
+    replicas: Option<&[Vec<String>]>,
+    names: &Names,
+    found: &mut Findings,
+) -> u32 {
+    const KEY: &str = "replication-factor";
+    let given = section.number(KEY, 1..=i64::from(i16::MAX), found);
+    let place = section.entry(KEY).map(|entry| entry.node.place);
+    if let Some(replicas) = replicas {
+        let listed = replicas.first().map_or(1, Vec::len) as i64;
+        if let (Some(factor), Some(place)) = (given, place)
+            && factor != listed
+        {
+            let message = format!("`{KEY}` is {factor} and `replicas` lists {listed}");
+            found.add(Problem::new(place, message).help(format!("leave `{KEY}` out")));
+        }
+        return listed as u32;
+    }
+    let usual = broker.map_or(1, |broker| i64::from(broker.default_replication_factor));
+    let factor = given.unwrap_or(usual);
+    let brokers = names.brokers;
+    if factor > brokers {
+        let origin = if given.is_some() { KEY } else { "default.replication.factor" };
+        let brokers = if brokers == 1 { "1 broker".into() } else { format!("{brokers} brokers") };
+        let message = format!("`{origin}` is {factor}: {brokers} cannot keep so many copies");
+        found.add(
+            Problem::new(place.unwrap_or(section.place), message)
+                .label("Kafka refuses this with InvalidReplicationFactorException"),
+        );
+    }
+    factor as u32
 }
 
 /// One list of brokers per partition.
@@ -218,25 +278,46 @@ fn replicas(
             format!("`replicas` needs a list for each of 1 to {MAX_PARTITIONS} partitions");
         found.add(Problem::new(section.place, message));
     }
-    let one = |node: &Node, found: &mut Findings| {
-        let Value::List(brokers) = &node.value else {
-            found.add(wrong_kind(node.place, "a list of brokers", &node.value));
-            return Vec::new();
-        };
-        if brokers.len() != 1 {
-            found.add(Problem::new(node.place, format!("{ONE_REPLICA}: name one broker")));
-        }
-        let broker = |node: &Node, found: &mut Findings| {
-            let name = text(node, found)?;
-            if !names.brokers().any(|broker| broker == name) {
-                let all: Vec<_> = names.brokers().collect();
-                let message = format!("there is no broker `{name}`");
-                let help = format!("the brokers are {}", all.join(", "));
-                found.add(Problem::new(node.place, message).help(help));
-            }
-            Some(name.to_owned())
-        };
-        brokers.iter().filter_map(|node| broker(node, found)).collect()
+    let brokers: Vec<_> = names.first_brokers().collect();
+    let placed: Vec<_> = lists.iter().map(|node| placed(node, &brokers, found)).collect();
+    let first = placed.first().map_or(0, Vec::len);
+    if let Some(other) = placed.iter().position(|list| list.len() != first) {
+        let (one, two) = (first, placed[other].len());
+        let message =
+            format!("partition 0 has {one} replicas here and partition {other} has {two}");
+        found.add(
+            Problem::new(lists[other].place, message)
+                .label("Kafka refuses this with InvalidReplicaAssignmentException"),
+        );
+    }
+    Some(placed)
+}
+
+/// The replicas of one partition: brokers, each once.
+pub(super) fn placed(node: &Node, brokers: &[String], found: &mut Findings) -> Vec<String> {
+    let Value::List(list) = &node.value else {
+        found.add(wrong_kind(node.place, "a list of brokers", &node.value));
+        return Vec::new();
     };
-    Some(lists.iter().map(|node| one(node, found)).collect())
+    if list.is_empty() {
+        found.add(Problem::new(node.place, "a partition needs a replica").help("name a broker"));
+    }
+    let mut replicas: Vec<String> = Vec::new();
+    for node in list {
+        let Some(name) = text(node, found) else { continue };
+        if !brokers.iter().any(|broker| broker == name) {
+            let message = format!("there is no broker `{name}`");
+            let help = format!("the brokers are {}", brokers.join(", "));
+            found.add(Problem::new(node.place, message).help(help));
+        } else if replicas.iter().any(|replica| replica == name) {
+            let message =
+                format!("`{name}` is named twice: a broker keeps one copy of a partition");
+            found.add(
+                Problem::new(node.place, message)
+                    .label("Kafka refuses this with InvalidReplicaAssignmentException"),
+            );
+        }
+        replicas.push(name.to_owned());
+    }
+    replicas
 }

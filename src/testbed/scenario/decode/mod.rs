@@ -1,9 +1,11 @@
 //! From the tree to a plan, section by section, with every mistake noted.
 
 mod actors;
+mod behaviour;
 mod cluster;
 mod expectations;
 mod names;
+mod operator;
 mod plan;
 mod references;
 mod section;

@@ -6,12 +6,14 @@ use super::{
     super::tree::{Entry, Node, Table, Value},
     cluster::DEFAULT_BROKERS,
 };
-use crate::kafka::types::TopicPartition;
+use crate::{kafka::types::TopicPartition, testbed::plan::Controllers};
 
 /// What a name stands for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Subject {
     Broker,
+    /// A controller that is no broker.
+    Controller,
     Producer,
     Group,
     Member,
@@ -25,6 +27,7 @@ impl Subject {
     pub(super) fn word(self) -> &'static str {
         match self {
             Subject::Broker => "a broker",
+            Subject::Controller => "a controller",
             Subject::Producer => "a producer",
             Subject::Group => "a group",
             Subject::Member => "a member of a group",
@@ -39,8 +42,14 @@ impl Subject {
 #[derive(Default, Debug)]
 pub(super) struct Names {
     pub brokers: i64,
-    /// Partitions of each topic, where they are given.
+    /// Brokers that steps add.
+    pub added: BTreeSet<String>,
+    /// Controllers apart from the brokers.
+    pub controllers: i64,
+    /// Partitions of each topic, where they are given; those that steps add are counted.
     pub topics: BTreeMap<String, Option<i64>>,
+    /// Partitions of the topics that are there from the beginning, where they are given.
+    first_partitions: BTreeMap<String, i64>,
     /// Records of each producer, where they are given.
     pub producers: BTreeMap<String, Option<i64>>,
     /// Machine names of each group's members.
@@ -53,13 +62,18 @@ pub(super) struct Names {
 
 impl Names {
     pub(super) fn of(root: &Table) -> Self {
+        let cluster = root.table("cluster");
         let mut names = Names { brokers: DEFAULT_BROKERS, ..Names::default() };
-        if let Some(brokers) = root.table("cluster").and_then(|cluster| integer(cluster, "brokers"))
-        {
+        if let Some(brokers) = cluster.and_then(|cluster| integer(cluster, "brokers")) {
             names.brokers = brokers;
         }
+        let controllers = cluster.and_then(|cluster| cluster.table("controllers"));
+        names.controllers = controllers.and_then(|apart| integer(apart, "apart")).unwrap_or(0);
         names.topics =
             named(root, "topics").map(|(name, topic)| (name, partitions(topic))).collect();
+        let given =
+            names.topics.iter().filter_map(|(topic, count)| Some((topic.clone(), (*count)?)));
+        names.first_partitions = given.collect();
         let producers = named(root, "producers");
         names.producers = producers.map(|(name, one)| (name, integer(one, "records"))).collect();
         names.readers = named(root, "readers").map(|(name, _)| name).collect();
@@ -74,6 +88,13 @@ impl Names {
                         names.topics.entry(topic).or_insert(integer(step, "partitions"));
                     }
                 }
+                Some("add-partitions") => {
+                    let topic = text(step, "topic").and_then(|topic| names.topics.get_mut(&topic));
+                    if let (Some(Some(count)), Some(more)) = (topic, integer(step, "partitions")) {
+                        *count = (*count).max(more);
+                    }
+                }
+                Some("add-broker") => names.added.extend(text(step, "node")),
                 Some("start") => names.started.extend(text(step, "actor")),
                 _ => {}
             }
@@ -85,6 +106,8 @@ impl Names {
     pub(super) fn subject(&self, name: &str) -> Option<Subject> {
         if self.brokers().any(|broker| broker == name) {
             Some(Subject::Broker)
+        } else if self.controllers().any(|controller| controller == name) {
+            Some(Subject::Controller)
         } else if self.producers.contains_key(name) {
             Some(Subject::Producer)
         } else if self.groups.contains_key(name) {
@@ -100,8 +123,22 @@ impl Names {
         }
     }
 
-    pub(super) fn brokers(&self) -> impl Iterator<Item = String> + use<> {
+    /// Those of the beginning and those that steps add.
+    pub(super) fn brokers(&self) -> impl Iterator<Item = String> {
+        self.first_brokers().chain(self.added.iter().cloned())
+    }
+
+    /// Those that are there from the beginning.
+    pub(super) fn first_brokers(&self) -> impl Iterator<Item = String> + use<> {
         (1..=self.brokers.clamp(0, 99)).map(|number| format!("b{number}"))
+    }
+
+    pub(super) fn first_partitions(&self, topic: &str) -> Option<i64> {
+        self.first_partitions.get(topic).copied()
+    }
+
+    fn controllers(&self) -> impl Iterator<Item = String> + use<> {
+        Controllers::Apart(self.controllers.clamp(0, 99) as u32).names()
     }
 
     pub(super) fn members(&self) -> impl Iterator<Item = &String> {
@@ -113,6 +150,7 @@ impl Names {
         let of = |kind: &Subject| -> Vec<String> {
             match kind {
                 Subject::Broker => self.brokers().collect(),
+                Subject::Controller => self.controllers().collect(),
                 Subject::Producer => self.producers.keys().cloned().collect(),
                 Subject::Group => self.groups.keys().cloned().collect(),
                 Subject::Member => self.members().cloned().collect(),

@@ -2,7 +2,7 @@
 
 use super::{
     actors::Surroundings,
-    cluster,
+    behaviour, cluster,
     expectations::Expectations,
     names::Names,
     references::References,
@@ -40,6 +40,7 @@ pub(in crate::testbed::scenario) fn plan(
     let network = cluster::network(section.inner("network", found), found);
     let (cluster, given, broker) =
         cluster::cluster(section.inner("cluster", found), &ignored, found);
+    let behaviour = behaviour::behaviour(&section.inner("behaviour", found), found);
     let topics = cluster::topics(section, &ignored, broker.as_ref(), &names, found);
     let actors =
         Surroundings { references: references(), ignored: &ignored, broker: broker.as_ref() };
@@ -51,8 +52,8 @@ pub(in crate::testbed::scenario) fn plan(
             groups.len() + readers.values().filter(|one| one.group_id.is_some()).count();
         cluster::offsets_topic(&given, broker, cluster.brokers, committing, found);
     }
-    let steps = section.list_of_tables("step", found);
-    let steps = Steps { references: references(), run: run.clone() }.all(steps, found);
+    let steps = Steps { references: references(), ignored: &ignored, run: run.clone() };
+    let steps = steps.all(section.list_of_tables("step", found), found);
     let expectations = Expectations { references: references() }.all(section, found);
     // Variants are laid over this tree one by one, by whoever called.
     section.entry("variant");
@@ -65,6 +66,7 @@ pub(in crate::testbed::scenario) fn plan(
         run,
         network,
         cluster,
+        behaviour,
         topics,
         producers,
         groups,

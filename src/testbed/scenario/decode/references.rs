@@ -4,14 +4,20 @@ use super::{
     names::{Names, Subject, partition},
     section::{Findings, RECORD, parsed, text},
 };
-use crate::testbed::{
-    plan::{Link, NodeRef, RecordAt},
-    scenario::{
-        problem::{Place, Problem},
-        tree::Node,
-        words::nearest,
+use crate::{
+    kafka::types::TopicPartition,
+    testbed::{
+        plan::{Link, NodeRef, RecordAt},
+        scenario::{
+            problem::{Place, Problem},
+            tree::Node,
+            words::nearest,
+        },
     },
 };
+
+/// What may stand before a partition, a group or a step: `leader:orders-0`.
+const ROLES: [&str; 6] = ["leader", "follower", "followers", "isr", "coordinator", "step"];
 
 /// Resolves references against the file's names.
 pub(super) struct References<'n> {
@@ -97,21 +103,56 @@ impl References<'_> {
     }
 
     fn node_ref(&self, name: &str, place: Place, found: &mut Findings) -> Option<NodeRef> {
-        const MACHINES: &[Subject] =
-            &[Subject::Broker, Subject::Producer, Subject::Member, Subject::Reader];
-        if name == "controller" && self.names.subject(name).is_none() {
-            return Some(NodeRef::Controller);
+        const MACHINES: &[Subject] = &[
+            Subject::Broker,
+            Subject::Controller,
+            Subject::Producer,
+            Subject::Member,
+            Subject::Reader,
+        ];
+        let role = match name {
+            "controller" => Some(NodeRef::Controller),
+            "standby" => Some(NodeRef::Standby),
+            "voters" => Some(NodeRef::Voters),
+            _ => None,
+        };
+        if role.is_some() && self.names.subject(name).is_none() {
+            return role;
         }
-        if let Some(of) = name.strip_prefix("leader:") {
-            self.check(of, place, &[Subject::Partition], found);
-            return partition(of).map(NodeRef::Leader);
+        let Some((role, of)) = name.split_once(':') else {
+            self.check(name, place, MACHINES, found);
+            return Some(NodeRef::Name(name.to_owned()));
+        };
+        let of_partition: Option<fn(TopicPartition) -> NodeRef> = match role {
+            "leader" => Some(NodeRef::Leader),
+            "follower" => Some(NodeRef::Follower),
+            "followers" => Some(NodeRef::Followers),
+            "isr" => Some(NodeRef::Isr),
+            _ => None,
+        };
+        match (role, of_partition) {
+            (_, Some(role)) => {
+                self.check(of, place, &[Subject::Partition], found);
+                partition(of).map(role)
+            }
+            ("coordinator", _) => {
+                self.check(of, place, &[Subject::Group], found);
+                Some(NodeRef::Coordinator(of.to_owned()))
+            }
+            ("step", _) => {
+                self.step_named(of, place, found);
+                Some(NodeRef::Step(of.to_owned()))
+            }
+            _ => {
+                let message = format!("unknown role `{role}`");
+                let help = match nearest(role, ROLES) {
+                    Some(near) => format!("did you mean `{near}:{of}`?"),
+                    None => format!("known: {}", ROLES.join(", ")),
+                };
+                found.add(Problem::new(place, message).help(help));
+                None
+            }
         }
-        if let Some(group) = name.strip_prefix("coordinator:") {
-            self.check(group, place, &[Subject::Group], found);
-            return Some(NodeRef::Coordinator(group.to_owned()));
-        }
-        self.check(name, place, MACHINES, found);
-        Some(NodeRef::Name(name.to_owned()))
     }
 
     /// `b1 -> b2`, `b1 <-> b2`.
@@ -133,7 +174,8 @@ impl References<'_> {
         let from = self.node_ref(from.trim(), node.place, found);
         let to = self.node_ref(to.trim(), node.place, found);
         let link = Link { from: from?, to: to?, both_ways };
-        if link.from == link.to {
+        // A role of many has links among them; a machine has none to itself.
+        if link.from == link.to && !link.from.may_be_many() {
             found.add(Problem::new(node.place, "a machine has no link to itself"));
         }
         Some(link)
@@ -151,12 +193,16 @@ impl References<'_> {
 
     pub(super) fn step(&self, node: &Node, found: &mut Findings) -> Option<String> {
         let id = text(node, found)?;
+        self.step_named(id, node.place, found);
+        Some(id.to_owned())
+    }
+
+    fn step_named(&self, id: &str, place: Place, found: &mut Findings) {
         if !self.names.steps.contains(id) {
             let near = nearest(id, self.names.steps.iter().map(String::as_str));
             let help = near.map(|near| format!("did you mean `{near}`?"));
-            found.add(Problem::new(node.place, format!("no step has id `{id}`")).maybe_help(help));
+            found.add(Problem::new(place, format!("no step has id `{id}`")).maybe_help(help));
         }
-        Some(id.to_owned())
     }
 }
 

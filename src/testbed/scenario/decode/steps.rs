@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     names::Subject,
+    operator,
     references::References,
     section::{Findings, Form, SPAN, Section, parsed, text},
     waiting::{Awaited, awaited},
@@ -17,11 +18,29 @@ use crate::testbed::{
     },
 };
 
+/// What a step may be about, whatever its action is.
+const OBJECTS: [&str; 13] = [
+    "node",
+    "links",
+    "actor",
+    "topic",
+    "partition",
+    "partitions",
+    "replication-factor",
+    "replicas",
+    "election",
+    "config",
+    "rack",
+    "for",
+    "by",
+];
+
 const SHIFT: Form = Form { wanted: "a number and a unit in quotes", example: "-2s" };
 
 /// Decodes the steps of a file.
 pub(super) struct Steps<'n> {
     pub references: References<'n>,
+    pub ignored: &'n [String],
     pub run: RunPlan,
 }
 
@@ -57,9 +76,9 @@ impl Steps<'_> {
             Some(verb) => self.action(verb, &mut section, found),
             None => {
                 // Whatever it was meant to be, these may belong to it.
-                for object in ["node", "links", "actor", "topic", "partitions", "for", "by"] {
+                OBJECTS.iter().for_each(|object| {
                     section.entry(object);
-                }
+                });
                 None
             }
         };
@@ -164,13 +183,15 @@ impl Steps<'_> {
                 let by: Option<Shift> = section.parsed("by", &SHIFT, found);
                 Action::Skew { node: self.node(section, found)?, by_ms: by?.0 }
             }
-            Verb::CreateTopic => {
-                section.required("topic", found);
-                let topic = section.text("topic", found).map(str::to_owned);
-                let partitions = section.number("partitions", 1..=256, found).unwrap_or(1);
-                Action::CreateTopic { topic: topic?, partitions: partitions as u32 }
-            }
             Verb::Note => Action::Note,
+            Verb::CreateTopic
+            | Verb::DeleteTopic
+            | Verb::AddPartitions
+            | Verb::AlterConfig
+            | Verb::Reassign
+            | Verb::CancelReassignment
+            | Verb::Elect
+            | Verb::AddBroker => return operator::action(verb, self, section, found),
         })
     }
 
@@ -184,7 +205,10 @@ impl Steps<'_> {
         let node = self.node(section, found)?;
         let entry = section.entry("node")?;
         if let NodeRef::Name(name) = &node
-            && self.references.names.subject(name).is_some_and(|subject| subject != Subject::Broker)
+            && !matches!(
+                self.references.names.subject(name),
+                None | Some(Subject::Broker | Subject::Controller)
+            )
         {
             let message = format!("`{name}` keeps nothing on its disk");
             found.add(

@@ -23,7 +23,7 @@ pub(super) struct Awaited {
 
 /// Whom an event can happen to. Who waits for it of anybody else waits for ever.
 fn reporters(event: EventName) -> &'static [Subject] {
-    use Subject::{Broker, Group, Member, Partition, Producer, Reader, Topic};
+    use Subject::{Broker, Controller, Group, Member, Partition, Producer, Reader, Topic};
     match event {
         EventName::Sent => &[Producer, Topic],
         EventName::Appended | EventName::Truncated => &[Partition, Topic, Broker],
@@ -37,7 +37,7 @@ fn reporters(event: EventName) -> &'static [Subject] {
         }
         EventName::Joined | EventName::Left => &[Group, Member],
         EventName::Rebalanced => &[Group, Broker],
-        EventName::Started => &[Broker, Producer, Group, Member, Reader],
+        EventName::Started => &[Broker, Controller, Producer, Group, Member, Reader],
         EventName::Error => &[Group, Member, Reader, Producer],
     }
 }
@@ -96,6 +96,7 @@ pub(super) fn awaited(
 
 const EVERYBODY: &[Subject] = &[
     Subject::Broker,
+    Subject::Controller,
     Subject::Producer,
     Subject::Group,
     Subject::Member,

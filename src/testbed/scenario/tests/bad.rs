@@ -214,21 +214,132 @@ fn more_copies_than_there_are_is_refused() {
         "is the default, 3: 2 brokers cannot keep so many copies",
     );
     told_once(
-        "offsets.topic.replication.factor = 1",
-        "offsets.topic.replication.factor = 2",
-        "this version keeps one replica per partition",
-    );
-    told_once(
         "partitions = 2",
         "partitions = 2\nreplication-factor = 3",
-        "this version keeps one replica per partition: replication-factor = 1",
+        "`replication-factor` is 3: 2 brokers cannot keep so many copies",
+    );
+    let twice = SMALL.replace("[topics.orders]", "default.replication.factor = 3\n[topics.orders]");
+    let told = load(&twice).unwrap_err().to_string();
+    assert!(told.contains("`default.replication.factor` is 3: 2 brokers cannot"), "{told}");
+}
+
+#[test]
+fn replicas_are_brokers_each_named_once() {
+    let replicas = |lists: &str, wanted: &str| {
+        told_once("partitions = 2", &format!("replicas = {lists}"), wanted);
+    };
+    replicas("[[\"b1\"], [\"b7\"]]", "there is no broker `b7` (the brokers are b1, b2)");
+    replicas("[[\"b1\", \"b1\"]]", "`b1` is named twice: a broker keeps one copy of a partition");
+    replicas("[[]]", "a partition needs a replica");
+    replicas(
+        "[[\"b1\"], [\"b1\", \"b2\"]]",
+        "partition 0 has 1 replicas here and partition 1 has 2",
     );
     told_once(
         "partitions = 2",
-        "replicas = [[\"b1\", \"b2\"]]",
-        "this version keeps one replica per partition",
+        "replicas = [[\"b1\", \"b2\"]]\nreplication-factor = 1",
+        "`replication-factor` is 1 and `replicas` lists 2 (leave `replication-factor` out)",
     );
-    told_once("partitions = 2", "replicas = [[\"b1\"], [\"b7\"]]", "there is no broker `b7`");
+    // Kafka takes the smaller of the two.
+    let generous = SMALL.replace(
+        "partitions = 2\n",
+        "replicas = [[\"b1\", \"b2\"]]\nconfig.min.insync.replicas = 3\n",
+    );
+    let plan = load(&generous).unwrap_or_else(|problems| panic!("{problems}")).plan;
+    assert_eq!(
+        (plan.topics["orders"].partitions, plan.topics["orders"].replication_factor),
+        (1, 2)
+    );
+}
+
+#[test]
+fn controllers_are_one_three_or_five() {
+    let controllers = |given: &str, wanted: &str| {
+        told_once("brokers = 2", &format!("brokers = 2\ncontrollers = {given}"), wanted);
+    };
+    controllers("2", "`controllers` cannot be 2: this build takes 1, 3 or 5");
+    controllers(
+        "3",
+        "2 brokers cannot be 3 controllers as well (write controllers = { apart = 3 } for machines",
+    );
+    controllers("\"many\"", "expected 1, 3 or 5, or { apart = 3 }, found text");
+    controllers("{ apart = \"3\" }", "expected 1, 3 or 5, found text");
+    controllers("{ apart = 7 }", "`controllers` cannot be 7");
+    controllers("{ apart = 3, b = 1 }", "unknown key `b` in `controllers`");
+    told_once(
+        "node = \"b1\"\n[[step]]",
+        "node = \"c1\"\n[[step]]",
+        "there is no `c1` (did you mean `b1`?)",
+    );
+}
+
+#[test]
+fn a_role_is_one_there_is() {
+    let role = |role: &str, wanted: &str| {
+        let line = format!("node = \"{role}\"\n[[step]]");
+        told_once("node = \"b1\"\n[[step]]", &line, wanted);
+    };
+    role("folower:orders-0", "unknown role `folower` (did you mean `follower:orders-0`?)");
+    role("boss:orders-0", "known: leader, follower, followers, isr, coordinator, step");
+    role("isr:orders", "`orders` is a topic (expected a partition)");
+    role("isr:orders-2", "`orders` has no partition 2");
+    role("step:kil", "no step has id `kil` (did you mean `kill`?)");
+    role("voter", "there is no `voter`");
+}
+
+#[test]
+fn a_behaviour_is_one_kafka_had() {
+    let behaviour = |line: &str, wanted: &str| {
+        let table = format!("title = \"small\"\n[behaviour]\n{line}");
+        told_once("title = \"small\"", &table, wanted);
+    };
+    behaviour(
+        "trunctaion = \"high-watermark\"",
+        "4: no behaviour is called `trunctaion` (did you mean `truncation`?)",
+    );
+    behaviour("nonsense = \"off\"", "no behaviour is called `nonsense` (known: truncation, ");
+    behaviour(
+        "truncation = \"high-watermrk\"",
+        "4: `truncation` cannot be `high-watermrk`, allowed: on-fetch, leader-epoch-kip279, \
+         leader-epoch-kip101, high-watermark (did you mean `high-watermark`?)",
+    );
+    behaviour("fetch-epoch-check = false", "is a name in quotes, not false (known: kip-320, off)");
+    behaviour("truncation = 3", "expected text in quotes, found a whole number");
+    let variant = SMALL.to_owned() + "[variant.set.behaviour]\ntruncation = \"hw\"\n";
+    let told = load(&variant).unwrap_err().to_string();
+    assert!(told.contains("`truncation` cannot be `hw`"), "{told}");
+}
+
+#[test]
+fn an_operator_asks_for_what_can_be() {
+    let order = |step: &str, wanted: &str| {
+        told_once("do = \"crash\"\nnode = \"b1\"", step, wanted);
+    };
+    order(
+        "do = \"delete-topic\"\ntopic = \"oders\"",
+        "there is no `oders` (did you mean `orders`?)",
+    );
+    order(
+        "do = \"add-partitions\"\ntopic = \"orders\"\npartitions = 2",
+        "`orders` has 2 partitions already: 2 are not more",
+    );
+    order(
+        "do = \"alter-config\"\ntopic = \"orders\"\nconfig.min.insync.replica = 2",
+        "Kafka has no topic setting `min.insync.replica` (did you mean `min.insync.replicas`?)",
+    );
+    order("do = \"alter-config\"\ntopic = \"orders\"", "[[step]] needs `config`");
+    order(
+        "do = \"reassign\"\npartition = \"orders-0\"\nreplicas = [\"b3\"]",
+        "there is no broker `b3`",
+    );
+    order("do = \"reassign\"\npartition = \"orders-0\"", "[[step]] needs `replicas`");
+    order(
+        "do = \"elect\"\nelection = \"uncleen\"",
+        "unknown election `uncleen` (did you mean `unclean`?)",
+    );
+    order("do = \"elect\"\npartition = \"orders-5\"", "`orders` has no partition 5");
+    order("do = \"add-broker\"\nnode = \"b2\"", "`b2` is there from the beginning");
+    order("do = \"add-broker\"\nnode = \"b5\"", "brokers are numbered: write `b3`");
 }
 
 #[test]

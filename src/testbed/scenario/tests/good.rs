@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::fixture::{GOOD, load};
 use crate::testbed::{
     plan::{
-        Action, Comparison, End, EventName, Expectation, Links, LoopStep, NodeRef, SeekTo, Span,
-        SpanShape, Start, Tolerance, Trigger,
+        Action, Comparison, Controllers, End, EventName, Expectation, Link, Links, LoopStep,
+        NodeRef, Plan, SeekTo, Span, SpanShape, Start, Tolerance, Trigger,
     },
     scenario::Scenario,
 };
@@ -135,4 +135,137 @@ fn a_byte_order_mark_and_dos_line_ends_are_accepted() {
     let dos = format!("\u{feff}{}", GOOD.replace('\n', "\r\n"));
     assert_eq!(load(&dos).unwrap().plan, load(GOOD).unwrap().plan);
     assert!(Scenario::load_bytes("test", "test.toml", dos.as_bytes(), &[]).is_ok());
+}
+
+const CLUSTER: &str = r#"scenario = 1
+title = "a cluster"
+[cluster]
+brokers = 3
+[topics.orders]
+partitions = 2
+replication-factor = 3
+[producers.shop]
+topic = "orders"
+records = 10
+every = "5ms"
+[[step]]
+at = "1s"
+do = "add-broker"
+node = "b4"
+rack = "c"
+[[step]]
+at = "2s"
+do = "reassign"
+partition = "orders-0"
+replicas = ["b4", "b1"]
+[[step]]
+at = "3s"
+do = "add-partitions"
+topic = "orders"
+partitions = 4
+[[step]]
+at = "3s"
+do = "alter-config"
+topic = "orders"
+say = "less is enough"
+[step.config]
+min.insync.replicas = 1
+retention.ms = 60000
+[[step]]
+id = "cut"
+when = "appended"
+of = "orders-3"
+do = "sever"
+links = ["leader:orders-3 -> followers:orders-3"]
+[[step]]
+at = "9s"
+do = "elect"
+partition = "orders-1"
+election = "unclean"
+[[step]]
+at = "9s"
+do = "crash"
+node = "voters"
+[[expect]]
+guarantee = "partition-order"
+of = "orders"
+verdict = "holds"
+[[variant]]
+id = "apart"
+[variant.set.cluster]
+controllers = { apart = 3 }
+[[variant.step]]
+at = "4s"
+do = "alter-config"
+topic = "orders"
+config.min.insync.replicas = 2
+[[variant.step]]
+at = "5s"
+do = "pause"
+node = "c2"
+"#;
+
+#[test]
+fn a_cluster_has_controllers_replicas_and_an_operator() {
+    let scenario = load(CLUSTER).unwrap_or_else(|problems| panic!("{problems}"));
+    let plan = &scenario.plan;
+    assert_eq!(plan.cluster.controllers, Controllers::Combined(3));
+    assert_eq!(plan.topics["orders"].replication_factor, 3);
+    assert_eq!(plan.added_brokers(), [("b4", Some("c"))]);
+    let Action::AlterConfig { config, .. } = &plan.steps[3].action else { panic!("no alteration") };
+    let config: Vec<_> = config.iter().map(|(name, value)| (&**name, &**value)).collect();
+    let set = [("min.insync.replicas", "1"), ("retention.ms", "60000")];
+    assert_eq!(config, set);
+    assert!(matches!(
+        &plan.steps[4].action,
+        Action::Sever { links: Links::Some(links), .. }
+            if matches!(&links[0], Link { from: NodeRef::Leader(_), to: NodeRef::Followers(_), both_ways: false })
+    ));
+    let apart = &scenario.variants[0].plan;
+    assert_eq!(apart.cluster.controllers, Controllers::Apart(3));
+    assert_eq!(apart.cluster.controllers.names().collect::<Vec<_>>(), ["c1", "c2", "c3"]);
+    assert!(matches!(
+        &apart.steps[7].action,
+        Action::AlterConfig { config, .. } if config["min.insync.replicas"] == "2"
+    ));
+    for plan in [plan, apart] {
+        let text = crate::testbed::scenario::to_toml(plan);
+        let again = load(&text).unwrap_or_else(|problems| panic!("{problems}\n{text}"));
+        assert_eq!(again.plan.steps, plan.steps, "{text}");
+    }
+}
+
+#[test]
+fn where_a_file_names_no_controllers_the_first_brokers_are() {
+    let voters = |brokers: u32| {
+        let text = CLUSTER.replace("brokers = 3", &format!("brokers = {brokers}"));
+        let text = text
+            .replace("replication-factor = 3\n", "")
+            .replace("b4", &format!("b{}", brokers + 1));
+        let scenario = load(&text).unwrap_or_else(|problems| panic!("{problems}"));
+        scenario.plan.cluster.controllers
+    };
+    let combined = |count| Controllers::Combined(count);
+    let usual: Vec<_> = [1, 2, 3, 4, 5, 9].map(voters).into();
+    assert_eq!(usual, [1, 1, 3, 3, 5, 5].map(combined));
+}
+
+#[test]
+fn a_variant_or_the_command_line_brings_a_behaviour_back() {
+    let text = CLUSTER.replace(
+        "[[variant.step]]\nat = \"4s\"",
+        "[variant.set.behaviour]\ntruncation = \"high-watermark\"\n[[variant.step]]\nat = \"4s\"",
+    );
+    let changed = |plan: &Plan| -> Vec<_> {
+        plan.behaviour.changed().map(|(switch, choice)| (switch.key, choice.name)).collect()
+    };
+    let scenario = load(&text).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(changed(&scenario.plan), []);
+    assert_eq!(changed(&scenario.variants[0].plan), [("truncation", "high-watermark")]);
+    let set = ["behaviour.quorum-flush=never".to_owned()];
+    let scenario = Scenario::load("test", "test.toml", &text, &set);
+    let scenario = scenario.unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(changed(&scenario.plan), [("quorum-flush", "never")]);
+    let both = [("truncation", "high-watermark"), ("quorum-flush", "never")];
+    assert_eq!(changed(&scenario.variants[0].plan), both);
 }

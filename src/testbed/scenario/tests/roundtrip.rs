@@ -5,14 +5,18 @@ use proptest::{collection::vec, option, prelude::*, sample::select};
 
 use super::fixture::{GOOD, load};
 use crate::{
-    kafka::types::{Offset, TopicPartition},
+    kafka::{
+        behaviour::{Behaviour, switches},
+        types::{Offset, TopicPartition},
+    },
     testbed::{
         plan::{
             Action, App, AwaitSend, Cause, ClientFlavour, ClusterPlan, Comparison, ConfigMap,
-            EffectKind, End, EventName, Expectation, ExpectedVerdict, FactKind, GroupPlan,
-            Guarantee, Link, Links, LoopStep, NetworkPlan, NodeRef, OnError, OnSendError, Plan,
-            ProducerApp, ProducerExit, ProducerPlan, ReaderPlan, RecordAt, RunPlan, SeekTo, Span,
-            SpanRange, SpanShape, Start, Step, TextTemplate, Tolerance, TopicPlan, Trigger,
+            Controllers, EffectKind, ElectionType, End, EventName, Expectation, ExpectedVerdict,
+            FactKind, GroupPlan, Guarantee, Link, Links, LoopStep, NetworkPlan, NodeRef, OnError,
+            OnSendError, Plan, ProducerApp, ProducerExit, ProducerPlan, ReaderPlan, RecordAt,
+            RunPlan, SeekTo, Span, SpanRange, SpanShape, Start, Step, TextTemplate, Tolerance,
+            TopicPlan, Trigger,
         },
         scenario::{Scenario, to_toml},
     },
@@ -55,6 +59,12 @@ fn node() -> impl Strategy<Value = NodeRef> {
         NodeRef::Controller,
         NodeRef::Coordinator("billing".into()),
         NodeRef::Leader(TopicPartition::new("orders", 1)),
+        NodeRef::Follower(TopicPartition::new("orders", 1)),
+        NodeRef::Followers(TopicPartition::new("orders", 1)),
+        NodeRef::Isr(TopicPartition::new("audit.log", 0)),
+        NodeRef::Standby,
+        NodeRef::Voters,
+        NodeRef::Step("step-0".into()),
     ])
 }
 
@@ -100,9 +110,55 @@ fn action() -> impl Strategy<Value = Action> {
         broker().prop_map(|node| Action::WipeDisk { node }),
         broker().prop_map(|node| Action::HealDisk { node }),
         (node(), -100_000..100_000i64).prop_map(|(node, by_ms)| Action::Skew { node, by_ms }),
-        (1..9u32).prop_map(|partitions| Action::CreateTopic { topic: "new".into(), partitions }),
+        order(),
         Just(Action::Note),
     ]
+}
+
+/// What an operator does.
+fn order() -> impl Strategy<Value = Action> {
+    let partition = || (0..2i32).prop_map(|number| TopicPartition::new("orders", number));
+    let replicas = select(vec![vec!["b2".to_owned()], vec!["b2".to_owned(), "b1".to_owned()]]);
+    let election = select(vec![ElectionType::Preferred, ElectionType::Unclean]);
+    let configs = select(vec![
+        config(&[("min.insync.replicas", "2")]),
+        config(&[("cleanup.policy", "compact,delete"), ("retention.ms", "60000")]),
+    ]);
+    prop_oneof![
+        (1..9u32, option::of(1..3u32)).prop_map(|(partitions, replication_factor)| {
+            Action::CreateTopic { topic: "new".into(), partitions, replication_factor }
+        }),
+        Just(Action::DeleteTopic { topic: "audit.log".into() }),
+        (3..9u32)
+            .prop_map(|partitions| Action::AddPartitions { topic: "orders".into(), partitions }),
+        configs.prop_map(|config| Action::AlterConfig { topic: "orders".into(), config }),
+        (partition(), replicas)
+            .prop_map(|(partition, replicas)| Action::Reassign { partition, replicas }),
+        partition().prop_map(|partition| Action::CancelReassignment { partition }),
+        (option::of(partition()), election)
+            .prop_map(|(partition, election)| Action::Elect { partition, election }),
+    ]
+}
+
+/// Some of what Kafka once did.
+fn behaviour() -> impl Strategy<Value = Behaviour> {
+    let switch = (0..switches().len(), any::<prop::sample::Index>());
+    vec(switch, 0..4).prop_map(|chosen| {
+        let mut behaviour = Behaviour::default();
+        for (switch, choice) in chosen {
+            let switch = &switches()[switch];
+            behaviour.set(switch.key, choice.get(switch.choices).name).expect("names of the list");
+        }
+        behaviour
+    })
+}
+
+/// Combined controllers, or some apart.
+fn controllers(brokers: u32) -> impl Strategy<Value = Controllers> {
+    let combined = Controllers::COUNTS.into_iter().filter(move |count| *count <= brokers);
+    let combined: Vec<_> = combined.map(Controllers::Combined).collect();
+    let apart = Controllers::COUNTS.into_iter().map(Controllers::Apart);
+    select(combined.into_iter().chain(apart).collect::<Vec<_>>())
 }
 
 /// Triggers that refer to the step before, if there is one.
@@ -141,7 +197,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             Step { id: Some(format!("step-{index}")), trigger, action, say }
         })
     };
-    (0..5usize).prop_flat_map(move |count| (0..count).map(step).collect::<Vec<_>>())
+    (1..5usize).prop_flat_map(move |count| (0..count).map(step).collect::<Vec<_>>())
 }
 
 fn comparison() -> impl Strategy<Value = Comparison> {
@@ -314,17 +370,33 @@ fn reader() -> impl Strategy<Value = ReaderPlan> {
 }
 
 fn plan() -> impl Strategy<Value = Plan> {
-    let world = (words(), 0..=i64::MAX as u64, any::<bool>(), range(), 0.0..1.0f64, 2..=15u32);
+    let brokers = (2..=14u32).prop_flat_map(|brokers| (Just(brokers), controllers(brokers)));
+    let world = (words(), 0..=i64::MAX as u64, any::<bool>(), range(), 0.0..1.0f64, brokers);
     let actors = (producer(), group(), reader());
-    (world, any::<bool>(), actors, steps(), vec(expectation(), 1..4)).prop_map(
-        |((title, seed, quiet, latency, loss, brokers), placed, actors, steps, expectations)| {
-            let topic = |partitions, replicas| TopicPlan {
+    let steps = (steps(), option::of(option::of(words())));
+    (world, (any::<bool>(), behaviour()), actors, steps, vec(expectation(), 1..4)).prop_map(
+        |(
+            (title, seed, quiet, latency, loss, brokers),
+            (placed, behaviour),
+            actors,
+            steps,
+            expectations,
+        )| {
+            let (brokers, controllers) = brokers;
+            let (mut steps, added) = steps;
+            steps.extend(added.map(|rack| Step {
+                id: None,
+                trigger: Trigger::At(Span::from_millis(1)),
+                action: Action::AddBroker { broker: format!("b{}", brokers + 1), rack },
+                say: None,
+            }));
+            let topic = |partitions, replicas: Option<Vec<Vec<String>>>| TopicPlan {
                 partitions,
-                replication_factor: 1,
+                replication_factor: replicas.as_ref().map_or(2, |lists| lists[0].len() as u32),
                 replicas,
                 config: config(&[("segment.bytes", "4096")]),
             };
-            let placed = placed.then(|| vec![vec!["b2".to_owned()]]);
+            let placed = placed.then(|| vec![vec!["b2".to_owned(), "b1".to_owned()]]);
             let end = if quiet { End::Quiet } else { End::At(Span::from_millis(60_000)) };
             Plan {
                 name: "test".into(),
@@ -334,9 +406,11 @@ fn plan() -> impl Strategy<Value = Plan> {
                 network: NetworkPlan { latency, loss },
                 cluster: ClusterPlan {
                     brokers,
+                    controllers,
                     racks: Vec::new(),
                     config: config(&[("offsets.topic.replication.factor", "1")]),
                 },
+                behaviour,
                 topics: IndexMap::from([
                     ("orders".to_owned(), topic(2, None)),
                     ("audit.log".to_owned(), topic(1, placed)),

@@ -13,7 +13,7 @@ pub(super) use actors::{
 pub(super) use errors::ERRORS;
 pub(super) use judging::{CAUSES, FACTS, GUARANTEES, VERDICTS};
 pub use nearest::nearest;
-pub(super) use steps::{EVENTS, VERBS, Verb};
+pub(super) use steps::{ELECTIONS, EVENTS, VERBS, Verb};
 
 /// A word and what it stands for.
 #[derive(Debug)]

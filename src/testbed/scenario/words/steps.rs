@@ -1,7 +1,7 @@
 //! Words about what happens and what is done.
 
 use super::words;
-use crate::testbed::plan::EventName;
+use crate::testbed::plan::{ElectionType, EventName};
 
 /// The verb of a step, without its objects.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,6 +27,13 @@ pub(in crate::testbed::scenario) enum Verb {
     HealDisk,
     Skew,
     CreateTopic,
+    DeleteTopic,
+    AddPartitions,
+    AlterConfig,
+    Reassign,
+    CancelReassignment,
+    Elect,
+    AddBroker,
     Note,
 }
 
@@ -66,6 +73,15 @@ words! {
             "Recovery cut a torn tail off a log."
         Error "error"
             "An application's or client's call failed, or a handler did."
+    }
+}
+
+words! {
+    ELECTIONS: ElectionType {
+        Preferred "preferred"
+            "The first of the partition's replicas becomes its leader, if it is in sync."
+        Unclean "unclean"
+            "Any live replica becomes the leader where none in sync is alive: what it lacks is lost."
     }
 }
 
@@ -113,6 +129,20 @@ words! {
             "Moves the machine's wall clock `by` so much; `-2s` goes back."
         CreateTopic "create-topic"
             "An operator creates a topic."
+        DeleteTopic "delete-topic"
+            "An operator deletes a topic."
+        AddPartitions "add-partitions"
+            "An operator makes a topic have so many `partitions` in all."
+        AlterConfig "alter-config"
+            "An operator sets topic settings while the cluster runs."
+        Reassign "reassign"
+            "An operator moves a partition to other `replicas`, the preferred leader first."
+        CancelReassignment "cancel-reassignment"
+            "An operator takes back the move of a partition that is under way."
+        Elect "elect"
+            "An operator asks for an `election`, preferred or unclean, of the leader of one partition or of all."
+        AddBroker "add-broker"
+            "A broker with an empty disk joins the cluster: b4 where there were three."
         Note "note"
             "Says something and does nothing."
     }

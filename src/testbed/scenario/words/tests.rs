@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::{
-    AWAITS, CAUSES, EFFECTS, EVENTS, EXITS, FACTS, FLAVOURS, GUARANTEES, LOOP_STEPS, Named,
-    ON_ERRORS, ON_SEND_ERRORS, VERDICTS, Word,
+    AWAITS, CAUSES, EFFECTS, ELECTIONS, EVENTS, EXITS, FACTS, FLAVOURS, GUARANTEES, LOOP_STEPS,
+    Named, ON_ERRORS, ON_SEND_ERRORS, VERDICTS, Word,
 };
 
 fn agree<T: Serialize + Named>(words: &[Word<T>]) {
@@ -24,6 +24,7 @@ fn a_words_name_is_the_one_that_saved_plans_use() {
     agree(VERDICTS);
     agree(LOOP_STEPS);
     agree(EFFECTS);
+    agree(ELECTIONS);
     agree(ON_ERRORS);
     agree(ON_SEND_ERRORS);
     agree(AWAITS);

@@ -1,4 +1,4 @@
-//! The admin client, as far as the testbed needs it: create topics, describe the cluster, list offsets.
+//! The client itself: topics created and deleted, the cluster described, offsets listed.
 //!
 //! Each call is one question with retries until `default.api.timeout.ms`. Like the other clients it has
 //! one background task, which only moves bytes.
@@ -24,7 +24,7 @@ use kafka_protocol::{
 };
 use rand_chacha::ChaCha8Rng;
 
-use super::{
+use super::super::{
     error::{ClientError, code_error},
     network::{
         Answer, AutoCreate, Cluster, ClusterConfig, Failure, FailureCause, LazyTimer,
@@ -101,7 +101,7 @@ pub enum OffsetSpec {
 
 /// Where a request may go.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Target {
+pub(super) enum Target {
     /// Any broker while the controller is not known.
     Controller,
     Broker(BrokerId),
@@ -176,7 +176,7 @@ impl Admin {
         &self,
         topics: &[NewTopic],
     ) -> Result<BTreeMap<TopicName, Result<(), ClientError>>, ClientError> {
-        let timeout = i32::try_from(self.config.request_timeout.as_millis()).unwrap_or(i32::MAX);
+        let timeout = self.timeout_ms();
         let wanted: Vec<CreatableTopic> = topics.iter().map(creatable).collect();
         let build =
             || CreateTopicsRequest::default().with_timeout_ms(timeout).with_topics(wanted.clone());
@@ -195,7 +195,7 @@ impl Admin {
         &self,
         topics: &[TopicName],
     ) -> Result<BTreeMap<TopicName, Result<(), ClientError>>, ClientError> {
-        let timeout = i32::try_from(self.config.request_timeout.as_millis()).unwrap_or(i32::MAX);
+        let timeout = self.timeout_ms();
         let name = |topic: &TopicName| StrBytes::from_string(topic.to_string());
         let build = || {
             DeleteTopicsRequest::default()
@@ -285,6 +285,11 @@ impl Admin {
         Ok(found)
     }
 
+    /// How long the controller may take over a request.
+    pub(super) fn timeout_ms(&self) -> i32 {
+        i32::try_from(self.config.request_timeout.as_millis()).unwrap_or(i32::MAX)
+    }
+
     fn deadline(&self) -> Instant {
         self.shared.clock.now() + self.config.default_api_timeout
     }
@@ -308,7 +313,7 @@ impl Admin {
     }
 
     /// Asks until `accept` has an answer without a passing error.
-    async fn call<R: Request, T>(
+    pub(super) async fn call<R: Request, T>(
         &self,
         target: Target,
         build: impl Fn() -> R,
@@ -479,10 +484,10 @@ fn creatable(topic: &NewTopic) -> CreatableTopic {
         .with_configs(settings.collect())
 }
 
-type TopicResults = BTreeMap<TopicName, Result<(), ClientError>>;
+pub type TopicResults = BTreeMap<TopicName, Result<(), ClientError>>;
 
 /// Passing errors make the whole call be repeated; the others are the topic's own.
-fn topic_results<'a>(
+pub(super) fn topic_results<'a>(
     codes: impl Iterator<Item = (&'a str, i16)>,
 ) -> Result<TopicResults, ClientError> {
     let mut results = TopicResults::new();

@@ -1,0 +1,121 @@
+//! An action on roles becomes actions on the machines that play them at this moment.
+//!
+//! What a fault began on a machine it must end on the same one: by the time of its cure the role may be
+//! another's.
+
+use std::collections::BTreeSet;
+
+use super::Nemesis;
+use crate::testbed::{
+    history::NodeName,
+    plan::{Action, Link, Links, NodeRef},
+};
+
+/// The same action, once for each machine, or on links between named machines.
+pub(super) fn cast(nemesis: &Nemesis, action: &Action) -> Vec<Action> {
+    let mut action = action.clone();
+    if let Some(node) = node_mut(&mut action) {
+        let role = node.clone();
+        let mut on = |machine: NodeName| {
+            let mut action = action.clone();
+            if let Some(node) = node_mut(&mut action) {
+                *node = name(&machine);
+            }
+            action
+        };
+        return nemesis.resolve(&role).into_iter().map(&mut on).collect();
+    }
+    match links_mut(&mut action) {
+        Some(Links::Some(links)) => {
+            *links = named(nemesis, links);
+            vec![action]
+        }
+        Some(Links::Of(role)) => {
+            let role = role.clone();
+            let of = |machine: NodeName| {
+                let mut action = action.clone();
+                if let Some(links) = links_mut(&mut action) {
+                    *links = Links::Of(name(&machine));
+                }
+                action
+            };
+            nemesis.resolve(&role).into_iter().map(of).collect()
+        }
+        Some(Links::All) | None => vec![action],
+    }
+}
+
+/// Machines that an action without roles acts on; of links, those they leave from.
+pub(super) fn machines(action: &Action) -> Vec<NodeName> {
+    let mut action = action.clone();
+    let of = |node: &NodeRef| match node {
+        NodeRef::Name(name) => Some(NodeName::from(name.as_str())),
+        _ => None,
+    };
+    if let Some(node) = node_mut(&mut action) {
+        return of(node).into_iter().collect();
+    }
+    match links_mut(&mut action) {
+        Some(Links::Some(links)) => {
+            let mut seen = BTreeSet::new();
+            let from = links.iter().filter_map(|link| of(&link.from));
+            from.filter(|name| seen.insert(name.clone())).collect()
+        }
+        Some(Links::Of(node)) => of(node).into_iter().collect(),
+        Some(Links::All) | None => Vec::new(),
+    }
+}
+
+/// Each direction of each pair once, in the order of the links.
+fn named(nemesis: &Nemesis, links: &[Link]) -> Vec<Link> {
+    let mut seen = BTreeSet::new();
+    let mut named = Vec::new();
+    for link in links {
+        let (froms, tos) = (nemesis.resolve(&link.from), nemesis.resolve(&link.to));
+        for from in &froms {
+            for to in tos.iter().filter(|to| *to != from) {
+                let back = link.both_ways.then_some((to, from));
+                for (from, to) in [(from, to)].into_iter().chain(back) {
+                    if seen.insert((from.clone(), to.clone())) {
+                        named.push(Link { from: name(from), to: name(to), both_ways: false });
+                    }
+                }
+            }
+        }
+    }
+    named
+}
+
+fn name(machine: &NodeName) -> NodeRef {
+    NodeRef::Name(machine.to_string())
+}
+
+fn node_mut(action: &mut Action) -> Option<&mut NodeRef> {
+    match action {
+        Action::Crash { node }
+        | Action::PowerLoss { node }
+        | Action::Restart { node }
+        | Action::Pause { node, .. }
+        | Action::Resume { node }
+        | Action::Stall { node, .. }
+        | Action::Throw { node }
+        | Action::SlowDisk { node, .. }
+        | Action::FullDisk { node, .. }
+        | Action::LyingDisk { node, .. }
+        | Action::WipeDisk { node }
+        | Action::HealDisk { node }
+        | Action::Skew { node, .. } => Some(node),
+        _ => None,
+    }
+}
+
+fn links_mut(action: &mut Action) -> Option<&mut Links> {
+    match action {
+        Action::Sever { links, .. }
+        | Action::Hold { links, .. }
+        | Action::Delay { links, .. }
+        | Action::Reset { links }
+        | Action::Heal { links } => Some(links),
+        _ => None,
+    }
+}
