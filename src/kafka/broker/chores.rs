@@ -2,7 +2,9 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use super::{cleaner, partitions::Partition, state::Broker, storage::Work, ticker::Due};
+use super::{
+    cleaner, observer::Event, partitions::Partition, state::Broker, storage::Work, ticker::Due,
+};
 use crate::kafka::{
     config::{BrokerConfig, CleanupPolicy},
     log::LogError,
@@ -83,7 +85,9 @@ async fn retain(broker: &Arc<Broker>, applies: impl Fn(CleanupPolicy) -> bool) {
             Ok(false) => continue,
             Err(error) => return broker.fail(&error),
         }
+        let (id, offset) = (partition.id.clone(), log.start_offset());
         drop(log);
+        broker.observe(Event::LogStartMoved { partition: id, offset });
         expired.push(partition);
     }
     if expired.is_empty() {

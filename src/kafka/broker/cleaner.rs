@@ -12,6 +12,7 @@ use std::{
 
 use super::{
     chores,
+    observer::Event,
     partitions::{CLEANER_OFFSETS, Partition, store},
     state::Broker,
 };
@@ -154,6 +155,8 @@ async fn clean(
                     }
                     log.swap_in(cleaned)?
                 };
+                let (id, upto) = (partition.id.clone(), cleanable.upto);
+                broker.observe(Event::LogCleaned { partition: id, upto });
                 swap.finish().await?;
                 chores::remove_later(broker, partition);
             }

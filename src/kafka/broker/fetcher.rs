@@ -25,6 +25,7 @@ use tokio::sync::Notify;
 
 use super::{
     fetcher_session::{Ask, ClientSession, Key, Wanted},
+    observer::{Event, ReplicaChange},
     partitions::Partition,
     peer::{Peer, PeerError},
     state::Broker,
@@ -192,6 +193,13 @@ fn tell(broker: &Broker, asked: &Asked, answer: Result<Answer, ResponseError>, f
     let mut held = partition.held();
     if partition.is_retired() {
         return;
+    }
+    if let Ok(Answer::Diverging { epoch, end, .. }) = answer
+        && held.replicas > 1
+    {
+        let change = ReplicaChange::Diverged { leader: request.leader, epoch, end };
+        let (partition, topic_id) = (partition.id.clone(), partition.topic_id);
+        broker.observe(Event::Replica { partition, topic_id, change });
     }
     let driven = held.drive(broker, partition, fetched, |replica, facts, effects| {
         replica.handle_answer(facts, request, answer, effects);

@@ -1,7 +1,10 @@
 //! What a broker tells of its inner life: changes of state as plain data, never a random draw.
 
+use uuid::Uuid;
+
 use crate::kafka::{
     coordinator::group::GroupEvent,
+    protocol::batch::{BatchHeader, starts_with_partial},
     replica::ReplicaEvent,
     types::{BrokerId, LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, TopicPartition},
 };
@@ -20,6 +23,9 @@ pub enum Event {
         partition: TopicPartition,
         base_offset: Offset,
         last_offset: Offset,
+        leader_epoch: LeaderEpoch,
+        /// Of the batch as the log holds it.
+        checksum: u32,
         producer_id: ProducerId,
         producer_epoch: ProducerEpoch,
         base_sequence: Sequence,
@@ -41,7 +47,18 @@ pub enum Event {
     /// Of a partition with more replicas than one.
     Replica {
         partition: TopicPartition,
+        topic_id: Uuid,
         change: ReplicaChange,
+    },
+    /// Records were deleted, or gave way to time.
+    LogStartMoved {
+        partition: TopicPartition,
+        offset: Offset,
+    },
+    /// Compaction wrote batches before this offset anew.
+    LogCleaned {
+        partition: TopicPartition,
+        upto: Offset,
     },
     /// The disk failed; the broker stops.
     StorageFailed {
@@ -62,12 +79,57 @@ pub enum ReplicaChange {
         epoch: LeaderEpoch,
     },
     HighWatermark(Offset),
+    /// A batch that another replica had first.
+    Replicated(BatchMark),
+    /// The leader said that the log parts from its own where this epoch ends in its own.
+    Diverged {
+        leader: BrokerId,
+        epoch: LeaderEpoch,
+        end: Offset,
+    },
     /// The log that ended at `from` ends at `to`.
     Truncated {
         from: Offset,
         to: Offset,
     },
+    /// The log is empty, and goes on here.
+    Restarted {
+        at: Offset,
+    },
     Isr(ReplicaEvent),
+}
+
+/// Where a batch is in a log, and what tells it from any other there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BatchMark {
+    pub base_offset: Offset,
+    pub last_offset: Offset,
+    pub leader_epoch: LeaderEpoch,
+    pub checksum: u32,
+}
+
+impl From<&BatchHeader> for BatchMark {
+    fn from(header: &BatchHeader) -> Self {
+        BatchMark {
+            base_offset: header.base_offset,
+            last_offset: header.last_offset(),
+            leader_epoch: header.leader_epoch,
+            checksum: header.crc,
+        }
+    }
+}
+
+/// The whole batches among what was fetched.
+pub(super) fn marks(records: &[u8]) -> impl Iterator<Item = BatchMark> {
+    let mut rest = records;
+    std::iter::from_fn(move || {
+        if starts_with_partial(rest) {
+            return None;
+        }
+        let header = BatchHeader::parse(rest).ok()?;
+        rest = rest.get(header.size()..)?;
+        Some(BatchMark::from(&header))
+    })
 }
 
 /// Receives events in the order in which they happen. Called from within the broker's work: it must

@@ -24,7 +24,7 @@ use crate::kafka::{
     },
     protocol::{ResponseError, batch::BatchHeader},
     replica::{Effect, Replica, RequiredAcks},
-    types::{Offset, TopicName, TopicPartition},
+    types::{LeaderEpoch, Offset, TopicName, TopicPartition},
 };
 
 /// `producer.id.expiration.check.interval.ms`, which is internal to Kafka.
@@ -208,7 +208,7 @@ impl Partition {
                 broker.observe(Event::Deduplicated { partition, base_offset });
             }
             Ok(info) => {
-                self.observe_append(broker, records, info);
+                self.observe_append(broker, records, epoch, info);
                 if is_replicated {
                     self.followers.wake_all();
                 }
@@ -235,12 +235,20 @@ impl Partition {
         }
     }
 
-    fn observe_append(&self, broker: &Broker, records: &[u8], info: &AppendInfo) {
+    fn observe_append(
+        &self,
+        broker: &Broker,
+        records: &[u8],
+        leader_epoch: LeaderEpoch,
+        info: &AppendInfo,
+    ) {
         let Ok(header) = BatchHeader::parse(records) else { return };
         broker.observe(Event::Appended {
             partition: self.id.clone(),
             base_offset: info.first_offset,
             last_offset: info.last_offset,
+            leader_epoch,
+            checksum: info.checksum,
             producer_id: header.producer_id,
             producer_epoch: header.producer_epoch,
             base_sequence: header.base_sequence,

@@ -21,7 +21,7 @@ use super::{
     alter_partition::AlterPartitions,
     chores::Chore,
     fetcher::Fetchers,
-    observer::{Event, ReplicaChange},
+    observer::{Event, ReplicaChange, marks},
     partitions::{Held, Partition},
     state::Broker,
     storage::Work,
@@ -232,7 +232,11 @@ impl Held {
             Effect::AppendFetched => return self.take_fetched(broker, partition, fetched, after),
             // A follower that has not got as far as the leader deleted learns it with a later fetch.
             Effect::RaiseLogStart(offset) => {
-                after.moved |= self.log.advance_start_offset(offset).is_ok();
+                if self.log.advance_start_offset(offset).is_ok() {
+                    let (partition, offset) = (partition.id.clone(), self.log.start_offset());
+                    after.events.push(Event::LogStartMoved { partition, offset });
+                    after.moved = true;
+                }
             }
             Effect::TruncateTo(offset) => {
                 let now = broker.env.clock.wall_time();
@@ -251,7 +255,8 @@ impl Held {
 
     fn tell(&self, partition: &Partition, change: ReplicaChange, after: &mut Aftermath) {
         if self.replicas > 1 {
-            after.events.push(Event::Replica { partition: partition.id.clone(), change });
+            let (partition, topic_id) = (partition.id.clone(), partition.topic_id);
+            after.events.push(Event::Replica { partition, topic_id, change });
         }
     }
 
@@ -266,7 +271,12 @@ impl Held {
         let result = cut(&mut self.log);
         let (start, to) = (self.log.start_offset(), self.log.end_offset());
         if to != from {
-            self.tell(partition, ReplicaChange::Truncated { from, to }, after);
+            let change = match to {
+                // It began anew.
+                _ if start == to => ReplicaChange::Restarted { at: to },
+                _ => ReplicaChange::Truncated { from, to },
+            };
+            self.tell(partition, change, after);
             // One that begins anew has nothing clean.
             after.truncated = Some(if start == to { Offset(0) } else { to });
             after.moved = true;
@@ -287,8 +297,14 @@ impl Held {
         fetched: &[u8],
         after: &mut Aftermath,
     ) -> ControlFlow<()> {
+        let end = self.log.end_offset();
         match self.append_fetched(broker, partition, fetched) {
-            Ok(()) => return ControlFlow::Continue(()),
+            Ok(()) => {
+                if self.log.end_offset() != end {
+                    self.tell_fetched(partition, fetched, after);
+                }
+                return ControlFlow::Continue(());
+            }
             Err(AppendError::Log(error)) => after.failed = Some(error),
             Err(error) => {
                 tracing::warn!(partition = %partition.id, %error, "fetched records refused");
@@ -298,6 +314,12 @@ impl Held {
             }
         }
         ControlFlow::Break(())
+    }
+
+    fn tell_fetched(&self, partition: &Partition, fetched: &[u8], after: &mut Aftermath) {
+        for mark in marks(fetched) {
+            self.tell(partition, ReplicaChange::Replicated(mark), after);
+        }
     }
 
     /// Nothing is appended to a log that is closed, or about to be.

@@ -13,7 +13,7 @@ use crate::{
         config::CleanupPolicy,
         protocol::batch::{
             Batch, BatchError, BatchHeader, Compression, TimestampType, assign, check_crc,
-            recompress, set_log_append_time, starts_with_partial,
+            recompress, set_log_append_time, starts_with_partial, stored_crc,
         },
         types::{LeaderEpoch, Offset, ProducerId, Timestamp},
     },
@@ -48,6 +48,8 @@ pub struct AppendInfo {
     pub log_append_time: Timestamp,
     pub log_start: Offset,
     pub bytes: usize,
+    /// As the log holds it; 0 for a duplicate.
+    pub checksum: u32,
     pub outcome: Outcome,
     /// Whether it must be durable before it is acknowledged or seen: `flush.messages` is reached, by this
     /// append or by one before it that is not durable yet. For a duplicate, what it repeats.
@@ -77,6 +79,7 @@ impl Log {
                 log_append_time: known.timestamp,
                 log_start: self.start,
                 bytes: 0,
+                checksum: 0,
                 outcome: Outcome::Duplicate,
                 must_flush: self.flush_messages_reached(self.recovery_point()),
             });
@@ -115,6 +118,7 @@ impl Log {
         }
         self.epochs.assign(leader_epoch, header.base_offset);
         let last = header.last_offset();
+        let checksum = stored_crc(batch);
         let appended = Appended {
             first: header.base_offset,
             last,
@@ -129,6 +133,7 @@ impl Log {
             log_append_time,
             log_start: self.start,
             bytes: batch.len(),
+            checksum,
             outcome: Outcome::Appended,
             must_flush: self.must_flush_append(),
         })

@@ -35,7 +35,7 @@ pub struct Placement {
     topics: Vec<InitialTopic>,
 }
 
-fn broker_name(id: BrokerId) -> NodeName {
+pub(super) fn broker_name(id: BrokerId) -> NodeName {
     format!("b{id}").into()
 }
 

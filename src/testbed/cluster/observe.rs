@@ -1,9 +1,12 @@
 //! A broker's own tale as history events.
 
 use crate::{
-    kafka::broker::{Event, Observer},
+    kafka::{
+        broker::{Event, Observer},
+        types::{Offset, TopicPartition},
+    },
     testbed::{
-        cluster::Stage,
+        cluster::{Stage, contents::contents, replica_events},
         history::{EventKind, NodeName},
     },
 };
@@ -24,6 +27,17 @@ impl BrokerJournal {
         let kind = EventKind::StorageFailed { error: error.into() };
         self.stage.record(&self.node, None, kind);
     }
+
+    /// What a log holds after a power loss is not what was told of it before.
+    fn recovered(&self, partition: TopicPartition, end: Offset, cut_bytes: u64) {
+        let batches = contents(&self.stage.world.disk(&self.node), &partition);
+        let found = partition.clone();
+        self.stage.record(&self.node, None, EventKind::LogRecovered { partition, end, cut_bytes });
+        if !batches.is_empty() {
+            let kind = EventKind::LogContents { partition: found, batches };
+            self.stage.record(&self.node, None, kind);
+        }
+    }
 }
 
 impl Observer for BrokerJournal {
@@ -31,12 +45,14 @@ impl Observer for BrokerJournal {
         let kind = match event {
             Event::Started => EventKind::BrokerStarted,
             Event::LogRecovered { partition, end, cut_bytes } => {
-                EventKind::LogRecovered { partition, end, cut_bytes }
+                return self.recovered(partition, end, cut_bytes);
             }
             Event::Appended {
                 partition,
                 base_offset,
                 last_offset,
+                leader_epoch,
+                checksum,
                 producer_id,
                 base_sequence,
                 ..
@@ -44,6 +60,8 @@ impl Observer for BrokerJournal {
                 partition,
                 base_offset,
                 records: u32::try_from(last_offset - base_offset + 1).unwrap_or(u32::MAX),
+                epoch: leader_epoch.0,
+                checksum,
                 producer_id: producer_id.0,
                 base_sequence: base_sequence.0,
             },
@@ -53,8 +71,13 @@ impl Observer for BrokerJournal {
             Event::AppendRejected { partition, error } => {
                 EventKind::AppendRejected { partition, error: error.into() }
             }
-            // Histories do not tell of replicas yet.
-            Event::Replica { .. } => return,
+            Event::Replica { partition, topic_id, change } => {
+                replica_events::kind_of(partition, topic_id, change)
+            }
+            Event::LogStartMoved { partition, offset } => {
+                EventKind::LogStartMoved { partition, offset }
+            }
+            Event::LogCleaned { partition, upto } => EventKind::LogCleaned { partition, upto },
             Event::Flushed { partition, upto } => EventKind::Flushed { partition, upto },
             Event::StorageFailed { error } => EventKind::StorageFailed { error: error.into() },
             Event::Group(event) => match super::group_events::kind_of(event) {

@@ -98,6 +98,28 @@ pub struct Delivery {
     pub record: Option<RecordId>,
 }
 
+/// How a partition came by a leader.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ElectionKind {
+    /// From the ISR, or from those that are known to have all that is committed.
+    Clean,
+    /// A replica that may lack what is committed.
+    Unclean,
+    /// Nobody could be elected.
+    Leaderless,
+}
+
+/// A batch in a log, and what tells it from any other at its place.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct BatchAt {
+    pub base: Offset,
+    pub last: Offset,
+    /// Of the leader that took it first.
+    pub epoch: i32,
+    pub checksum: u32,
+}
+
 /// Everything below `offset` of a partition: what a commit covers, where a position stands.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct OffsetReach {
@@ -170,11 +192,14 @@ pub enum EventKind {
         end: Offset,
         cut_bytes: u64,
     },
-    /// One batch entered a log. `base_sequence` is -1 for a producer that is not idempotent.
+    /// A leader took one batch from a producer. `base_sequence` is -1 for a producer that is not idempotent.
     Appended {
         partition: TopicPartition,
         base_offset: Offset,
         records: u32,
+        /// The leader's epoch and the batch's checksum tell it from any other at its place.
+        epoch: i32,
+        checksum: u32,
         producer_id: i64,
         base_sequence: i32,
     },
@@ -194,6 +219,139 @@ pub enum EventKind {
     },
     StorageFailed {
         error: Arc<str>,
+    },
+
+    // Replicas of partitions with several. `__cluster_metadata-0` is one of them, and who leads that is the
+    // active controller.
+    /// The epoch begins at `start` in this broker's log.
+    Leads {
+        partition: TopicPartition,
+        topic_id: Arc<str>,
+        epoch: i32,
+        start: Offset,
+    },
+    Follows {
+        partition: TopicPartition,
+        topic_id: Arc<str>,
+        leader: Option<NodeName>,
+        epoch: i32,
+    },
+    HighWatermark {
+        partition: TopicPartition,
+        offset: Offset,
+    },
+    /// A batch came into a log that is not from a producer: from the leader's log, or into that of metadata.
+    Replicated {
+        partition: TopicPartition,
+        base_offset: Offset,
+        records: u32,
+        epoch: i32,
+        checksum: u32,
+    },
+    /// The leader said that this log parts from its own, which has `epoch` up to `end`.
+    Diverged {
+        partition: TopicPartition,
+        leader: NodeName,
+        epoch: i32,
+        end: Offset,
+    },
+    LogTruncated {
+        partition: TopicPartition,
+        from: Offset,
+        to: Offset,
+    },
+    /// The log is empty and goes on at `at`.
+    LogRestarted {
+        partition: TopicPartition,
+        at: Offset,
+    },
+    LogStartMoved {
+        partition: TopicPartition,
+        offset: Offset,
+    },
+    /// Compaction wrote batches before `upto` anew.
+    LogCleaned {
+        partition: TopicPartition,
+        upto: Offset,
+    },
+    /// All that a replica's log holds, as found on its disk: after a recovery, and at the end.
+    LogContents {
+        partition: TopicPartition,
+        batches: Vec<BatchAt>,
+    },
+    /// A leader asks the controller for another ISR.
+    IsrChangeAsked {
+        partition: TopicPartition,
+        joining: Vec<NodeName>,
+        leaving: Vec<NodeName>,
+    },
+    IsrChangeRefused {
+        partition: TopicPartition,
+    },
+    /// A leader learnt what the controller made of the ISR.
+    IsrConfirmed {
+        partition: TopicPartition,
+        isr: Vec<NodeName>,
+        partition_epoch: i32,
+    },
+    /// For a controller of that quorum epoch.
+    Voted {
+        epoch: i32,
+        candidate: NodeName,
+    },
+    /// This broker goes by the metadata before `upto`.
+    MetadataApplied {
+        upto: Offset,
+    },
+
+    // The controller's word: committed metadata, told once, by the first broker that read it.
+    PartitionCreated {
+        partition: TopicPartition,
+        topic_id: Arc<str>,
+        replicas: Vec<NodeName>,
+        leader: Option<NodeName>,
+        isr: Vec<NodeName>,
+        epoch: i32,
+        partition_epoch: i32,
+    },
+    /// Another leader, or the same in a new epoch, or none.
+    Elected {
+        partition: TopicPartition,
+        leader: Option<NodeName>,
+        was: Option<NodeName>,
+        epoch: i32,
+        partition_epoch: i32,
+        how: ElectionKind,
+    },
+    IsrShrunk {
+        partition: TopicPartition,
+        isr: Vec<NodeName>,
+        was: Vec<NodeName>,
+        partition_epoch: i32,
+    },
+    IsrGrown {
+        partition: TopicPartition,
+        isr: Vec<NodeName>,
+        was: Vec<NodeName>,
+        partition_epoch: i32,
+    },
+    /// A reassignment gave the partition other replicas.
+    ReplicasChanged {
+        partition: TopicPartition,
+        replicas: Vec<NodeName>,
+    },
+    TopicDeleted {
+        topic: Arc<str>,
+    },
+    BrokerRegistered {
+        broker: NodeName,
+        epoch: i64,
+    },
+    BrokerFenced {
+        broker: NodeName,
+    },
+    BrokerUnfenced {
+        broker: NodeName,
     },
 
     // Group coordination, as the coordinator decided it.

@@ -13,8 +13,8 @@ mod recorder;
 mod setup;
 
 pub use event::{
-    CommitKind, Delivery, Event, EventId, EventKind, FaultKind, Loss, NodeName, OffsetReach,
-    Outcome, Phase,
+    BatchAt, CommitKind, Delivery, ElectionKind, Event, EventId, EventKind, FaultKind, Loss,
+    NodeName, OffsetReach, Outcome, Phase,
 };
 pub use ledger::{Entry, Ledgers};
 pub use record::{LoggedRecord, RecordId};

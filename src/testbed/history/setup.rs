@@ -13,12 +13,24 @@ pub struct Setup {
     pub groups: IndexMap<Arc<str>, GroupSetup>,
     /// Whether the network drops packets all the time.
     pub loses_packets: bool,
+    /// Names of the historical behaviours that were switched on.
+    #[serde(default)]
+    pub behaviours: Vec<Arc<str>>,
+    /// Machines that vote in the metadata quorum.
+    #[serde(default)]
+    pub voters: Vec<Arc<str>>,
+    /// `min.insync.replicas` where a topic does not say.
+    #[serde(default = "one")]
+    pub min_insync_replicas: u32,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct TopicSetup {
     pub partitions: u32,
     pub replication_factor: u32,
+    /// `min.insync.replicas`, where the plan gives the topic its own.
+    #[serde(default)]
+    pub min_insync_replicas: Option<u32>,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -41,4 +53,8 @@ pub struct GroupSetup {
     pub auto_commit: bool,
     /// `assign()` instead of `subscribe()`.
     pub reader: bool,
+}
+
+fn one() -> u32 {
+    1
 }

@@ -1,13 +1,15 @@
 //! Any event in a short sentence, for readers of a trace. The story has words of its own.
 
 use super::words::{self, Naming, Places};
-use crate::testbed::history::{EventKind, Outcome};
+use crate::testbed::history::{ElectionKind, EventKind, NodeName, Outcome};
 
 /// What happened, without who and when.
 pub(super) fn sentence(kind: &EventKind) -> String {
     machine(kind)
         .or_else(|| producer(kind))
         .or_else(|| broker(kind))
+        .or_else(|| replica(kind))
+        .or_else(|| controller(kind))
         .or_else(|| group(kind))
         .or_else(|| consumer(kind))
         .unwrap_or_else(|| end(kind))
@@ -77,6 +79,97 @@ fn broker(kind: &EventKind) -> Option<String> {
         }
         EventKind::Flushed { partition, upto } => format!("flushes {partition} up to {upto}"),
         EventKind::StorageFailed { error } => format!("storage failed: {error}"),
+        _ => return None,
+    })
+}
+
+/// Of one broker's replicas.
+fn replica(kind: &EventKind) -> Option<String> {
+    Some(match kind {
+        EventKind::Leads { partition, epoch, start, .. } => {
+            format!("leads {partition} in epoch {epoch} from {start} on")
+        }
+        EventKind::Follows { partition, leader: Some(leader), epoch, .. } => {
+            format!("follows {leader} in {partition}, epoch {epoch}")
+        }
+        EventKind::Follows { partition, leader: None, epoch, .. } => {
+            format!("follows nobody in {partition}, epoch {epoch}")
+        }
+        EventKind::HighWatermark { partition, offset } => {
+            format!("high watermark of {partition} is {offset}")
+        }
+        EventKind::Replicated { partition, base_offset, records, epoch, .. } => {
+            let batch = words::count(*records as usize, "record");
+            format!("has {batch} of epoch {epoch} at {partition}@{base_offset}")
+        }
+        EventKind::Diverged { partition, leader, epoch, end } => {
+            format!("{partition} parts from {leader}'s, where epoch {epoch} ends at {end}")
+        }
+        EventKind::LogTruncated { partition, from, to } => {
+            format!("truncates {partition} from {from} to {to}")
+        }
+        EventKind::LogRestarted { partition, at } => format!("begins {partition} anew at {at}"),
+        EventKind::LogStartMoved { partition, offset } => {
+            format!("{partition} starts at {offset}")
+        }
+        EventKind::LogCleaned { partition, upto } => format!("compacts {partition} up to {upto}"),
+        EventKind::LogContents { partition, batches } => {
+            let end = batches.last().map_or(0, |batch| batch.last.0 + 1);
+            format!("{partition} is found on the disk, ending at {end}")
+        }
+        EventKind::IsrChangeAsked { partition, joining, leaving } => {
+            let changes = joining.iter().map(|name| format!("+{name}"));
+            let changes = changes.chain(leaving.iter().map(|name| format!("-{name}")));
+            format!(
+                "asks for another ISR of {partition}: {}",
+                changes.collect::<Vec<_>>().join(" ")
+            )
+        }
+        EventKind::IsrChangeRefused { partition } => format!("ISR of {partition} stays as it was"),
+        EventKind::IsrConfirmed { partition, isr, partition_epoch } => {
+            format!("knows the ISR of {partition}: {} (epoch {partition_epoch})", names(isr))
+        }
+        EventKind::Voted { epoch, candidate } => format!("votes for {candidate} in epoch {epoch}"),
+        EventKind::MetadataApplied { upto } => format!("goes by metadata up to {upto}"),
+        _ => return None,
+    })
+}
+
+fn names(names: &[NodeName]) -> String {
+    format!("{{{}}}", names.join(","))
+}
+
+/// Of committed metadata.
+fn controller(kind: &EventKind) -> Option<String> {
+    let who = |leader: &Option<NodeName>| {
+        leader.as_ref().map_or("nobody".to_owned(), |name| name.to_string())
+    };
+    Some(match kind {
+        EventKind::PartitionCreated { partition, replicas, leader, .. } => {
+            format!("{partition} is created on {}, led by {}", names(replicas), who(leader))
+        }
+        EventKind::Elected { partition, leader, epoch, how, .. } => {
+            let how = match how {
+                ElectionKind::Unclean => ", uncleanly",
+                ElectionKind::Clean | ElectionKind::Leaderless => "",
+            };
+            format!("{} is elected for {partition}, epoch {epoch}{how}", who(leader))
+        }
+        EventKind::IsrShrunk { partition, isr, was, .. } => {
+            format!("ISR of {partition} shrinks from {} to {}", names(was), names(isr))
+        }
+        EventKind::IsrGrown { partition, isr, was, .. } => {
+            format!("ISR of {partition} grows from {} to {}", names(was), names(isr))
+        }
+        EventKind::ReplicasChanged { partition, replicas } => {
+            format!("{partition} is assigned to {}", names(replicas))
+        }
+        EventKind::TopicDeleted { topic } => format!("{topic} is deleted"),
+        EventKind::BrokerRegistered { broker, epoch } => {
+            format!("{broker} is registered, epoch {epoch}")
+        }
+        EventKind::BrokerFenced { broker } => format!("{broker} is fenced"),
+        EventKind::BrokerUnfenced { broker } => format!("{broker} is unfenced"),
         _ => return None,
     })
 }

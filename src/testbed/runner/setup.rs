@@ -14,7 +14,8 @@ pub(super) fn setup(plan: &Plan, seed: u64) -> Setup {
     };
     let topic = |(topic, plan): (&String, &crate::testbed::plan::TopicPlan)| {
         let (partitions, replication_factor) = (plan.partitions, plan.replication_factor);
-        (name(topic), TopicSetup { partitions, replication_factor })
+        let min_insync_replicas = min_insync_replicas(&plan.config);
+        (name(topic), TopicSetup { partitions, replication_factor, min_insync_replicas })
     };
     let producer = |(producer, plan): (&String, &crate::testbed::plan::ProducerPlan)| {
         let setup = ProducerSetup {
@@ -55,5 +56,12 @@ pub(super) fn setup(plan: &Plan, seed: u64) -> Setup {
         producers: plan.producers.iter().map(producer).collect(),
         groups: groups.chain(readers).collect(),
         loses_packets: plan.network.loss > 0.0,
+        behaviours: Vec::new(),
+        voters: Vec::new(),
+        min_insync_replicas: min_insync_replicas(&plan.cluster.config).unwrap_or(1),
     }
+}
+
+fn min_insync_replicas(config: &ConfigMap) -> Option<u32> {
+    config.get("min.insync.replicas").and_then(|value| value.parse().ok())
 }

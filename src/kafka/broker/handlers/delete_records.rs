@@ -19,6 +19,7 @@ use super::{codes, produce::held};
 use crate::kafka::{
     broker::{
         dispatch::{Answer, Call},
+        observer::Event,
         partitions::Partition,
         purgatory::wait_on,
         state::Broker,
@@ -147,6 +148,8 @@ fn raise_start(
         offset => Offset(offset),
     };
     log.advance_start_offset(offset).map_err(|error| codes::of_read(&error))?;
+    let start = log.start_offset();
     drop(held);
+    broker.observe(Event::LogStartMoved { partition: partition.id.clone(), offset: start });
     Ok((partition, offset))
 }

@@ -212,6 +212,13 @@ pub fn check_crc(header: &BatchHeader, bytes: &[u8]) -> Result<(), BatchError> {
     }
 }
 
+/// The checksum that the batch that starts `batch` carries.
+pub fn stored_crc(batch: &[u8]) -> u32 {
+    let mut crc = [0; 4];
+    crc.copy_from_slice(&batch[CRC_AT..ATTRIBUTES_AT]);
+    u32::from_be_bytes(crc)
+}
+
 /// Gives the batch that starts `batch` its place in the log. Neither field is under the checksum.
 pub fn assign(batch: &mut [u8], base_offset: Offset, leader_epoch: LeaderEpoch) {
     batch[..8].copy_from_slice(&base_offset.0.to_be_bytes());

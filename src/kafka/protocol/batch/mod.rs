@@ -21,7 +21,7 @@ pub use builder::{BatchBuilder, BatchOptions, recompress, set_producer};
 pub use compression::Compression;
 pub use header::{
     Attributes, Batch, BatchError, BatchHeader, Batches, HEADER_LEN, TimestampType, assign,
-    check_crc, set_log_append_time, starts_with_partial,
+    check_crc, set_log_append_time, starts_with_partial, stored_crc,
 };
 pub use records::{Record, RecordHeader, Records};
 pub use retain::{retain, retain_none};

@@ -52,7 +52,10 @@ pub fn history_of(text: &str) -> History {
 
 fn setup(effect: EffectKind) -> Setup {
     let topics = [("orders", 2), ("refunds", 1)].map(|(name, partitions)| {
-        (Arc::from(name), TopicSetup { partitions, replication_factor: 1 })
+        (
+            Arc::from(name),
+            TopicSetup { partitions, replication_factor: 1, min_insync_replicas: None },
+        )
     });
     let producers = ["shop", "till"].map(|name| {
         let setup = ProducerSetup {
@@ -77,6 +80,9 @@ fn setup(effect: EffectKind) -> Setup {
         producers: IndexMap::from(producers),
         groups: IndexMap::from([(Arc::from("billing"), billing)]),
         loses_packets: false,
+        behaviours: Vec::new(),
+        voters: Vec::new(),
+        min_insync_replicas: 1,
     }
 }
 
@@ -175,13 +181,15 @@ impl Script {
             "appends" => {
                 let (partition, offset) = place(words[0]);
                 let (base_offset, records) = (Offset(offset.parse().unwrap()), 1);
-                let (producer_id, base_sequence) = (1, 0);
+                let (producer_id, base_sequence, epoch, checksum) = (1, 0, 0, 0);
                 self.event(
                     node,
                     EventKind::Appended {
                         partition,
                         base_offset,
                         records,
+                        epoch,
+                        checksum,
                         producer_id,
                         base_sequence,
                     },

@@ -180,7 +180,7 @@ fn setup() -> Setup {
         seed: 1,
         topics: IndexMap::from([(
             Arc::from("orders"),
-            TopicSetup { partitions: 1, replication_factor: 1 },
+            TopicSetup { partitions: 1, replication_factor: 1, min_insync_replicas: None },
         )]),
         producers: IndexMap::from([(
             Arc::from("shop"),
@@ -203,6 +203,9 @@ fn setup() -> Setup {
             },
         )]),
         loses_packets: false,
+        behaviours: Vec::new(),
+        voters: Vec::new(),
+        min_insync_replicas: 1,
     }
 }
 
