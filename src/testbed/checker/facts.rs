@@ -86,7 +86,59 @@ pub(super) fn measure(
         FactKind::Retries => Ok(count(&|event| {
             u64::from(matches!(event.kind, EventKind::BatchRetried { .. }) && of_node(event))
         })),
+        FactKind::Leader | FactKind::Epoch | FactKind::Isr | FactKind::Hw => {
+            of_leadership(events, fact, of)
+        }
+        FactKind::Elections => Ok(count(&|event| match &event.kind {
+            EventKind::Elected { partition, leader: Some(leader), was, .. } => {
+                u64::from(Index::is_of(partition, of) && was.as_ref() != Some(leader))
+            }
+            _ => 0,
+        })),
     }
+}
+
+/// What the controller said last of a partition, or its leader's high watermark.
+fn of_leadership(events: &[Event], fact: FactKind, of: &str) -> Result<i64, String> {
+    let leads = |kind: &EventKind| match kind {
+        EventKind::PartitionCreated { partition, leader, epoch, .. }
+        | EventKind::Elected { partition, leader, epoch, .. }
+            if Index::is_of(partition, of) =>
+        {
+            Some((leader.clone(), *epoch))
+        }
+        _ => None,
+    };
+    let last = events.iter().rev().find_map(|event| leads(&event.kind));
+    let (leader, epoch) = last.ok_or(format!("the controller said nothing of {of}"))?;
+    let number = |name: &str| name.trim_start_matches(|c: char| !c.is_ascii_digit()).parse().ok();
+    Ok(match fact {
+        FactKind::Leader => leader.as_deref().and_then(number).unwrap_or(-1),
+        FactKind::Epoch => i64::from(epoch),
+        FactKind::Isr => {
+            let isr = |event: &Event| match &event.kind {
+                EventKind::PartitionCreated { partition, isr, .. }
+                | EventKind::IsrShrunk { partition, isr, .. }
+                | EventKind::IsrGrown { partition, isr, .. }
+                    if Index::is_of(partition, of) =>
+                {
+                    i64::try_from(isr.len()).ok()
+                }
+                _ => None,
+            };
+            events.iter().rev().find_map(isr).unwrap_or_default()
+        }
+        _ => {
+            let of_leader = |event: &&Event| leader.as_ref() == Some(&event.node);
+            let shown = |event: &Event| match &event.kind {
+                EventKind::HighWatermark { partition, offset } if Index::is_of(partition, of) => {
+                    Some(offset.0)
+                }
+                _ => None,
+            };
+            events.iter().rev().filter(of_leader).find_map(shown).unwrap_or_default()
+        }
+    })
 }
 
 fn last_generation(events: &[Event], of: &str) -> Result<i64, String> {

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::faults::FaultModel;
+use super::{faults::FaultModel, replicas::Scene};
 use crate::{
     kafka::types::{Offset, TopicPartition},
     testbed::history::{
@@ -109,6 +109,8 @@ pub struct Index<'a> {
     /// Records the handler failed on, by group: when last.
     pub(super) failed: HashMap<(&'a str, &'a TopicPartition, Offset), EventId>,
     group_of: HashMap<&'a str, &'a str>,
+    /// Replicas and the quorum.
+    pub(super) scene: Scene<'a>,
     /// Bound or bug that ended the trial early.
     pub(super) cut_short: Option<&'a Event>,
 }
@@ -138,6 +140,7 @@ impl<'a> Index<'a> {
             handed_off: HashMap::new(),
             failed: HashMap::new(),
             group_of,
+            scene: Scene::of(history),
             cut_short: None,
         };
         history.events.iter().for_each(|event| index.take(event));
@@ -260,6 +263,19 @@ impl<'a> Index<'a> {
         let ended = self.ended.get(id).copied().unwrap_or(EventId(u32::MAX));
         let of_partition = |event: &&&Event| matches!(&event.kind, EventKind::BatchRetried { partition: p, .. } if p == partition);
         later.iter().take_while(|event| event.id < ended).find(of_partition).copied()
+    }
+
+    /// The last time before `to` that the record's producer sent a batch again since it sent the record, and
+    /// after which error.
+    pub(super) fn last_retry(&self, id: &RecordId, to: EventId) -> Option<(EventId, &'a str)> {
+        let sent = self.sent(id)?;
+        let retries = self.retries.get(&id.producer)?;
+        let before = &retries[..retries.partition_point(|event| event.id < to)];
+        let event = before.last().filter(|event| event.id > sent)?;
+        match &event.kind {
+            EventKind::BatchRetried { error, .. } => Some((event.id, error)),
+            _ => None,
+        }
     }
 
     /// The first end of the machine after `from` and before `to`.

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     agreement, commits, effects, facts,
     index::Index,
-    liveness, order, owners, polls, processing, survival,
+    liveness, order, owners, polls, processing, replication,
+    replication::Broken,
+    survival,
     verdict::{Verdict, Violation, ranges},
 };
 use crate::{
@@ -33,10 +35,20 @@ pub struct Judgement {
 
 /// Judges every expectation of the plan.
 pub fn judge(plan: &Plan, history: &History) -> Vec<Judgement> {
+    judge_with_invariants(plan, history).0
+}
+
+/// Also tells which invariant broke, as in every trial.
+pub fn judge_with_invariants(plan: &Plan, history: &History) -> (Vec<Judgement>, Option<Broken>) {
     let index = Index::of(history);
+    let judgements = expectations(plan, history, &index);
+    (judgements, replication::broken(&index))
+}
+
+fn expectations(plan: &Plan, history: &History, index: &Index<'_>) -> Vec<Judgement> {
     let judge_one = |(number, expectation): (usize, &Expectation)| match expectation {
         Expectation::Guarantee { guarantee, of, verdict, records, count, cause, .. } => {
-            let seen = check(&index, *guarantee, of);
+            let seen = check(index, *guarantee, of);
             let met = match (&seen, verdict) {
                 (Verdict::Holds { .. }, ExpectedVerdict::Holds) => true,
                 (Verdict::Violated { violations }, ExpectedVerdict::Violated) => {
@@ -53,7 +65,7 @@ pub fn judge(plan: &Plan, history: &History) -> Vec<Judgement> {
             let upto = after.as_deref().map(|step| facts::moment(plan, history, step));
             let seen = match upto {
                 Some(None) => Err("the step did not fire".to_owned()),
-                upto => facts::measure(&index, *fact, of, name.as_deref(), upto.flatten()),
+                upto => facts::measure(index, *fact, of, name.as_deref(), upto.flatten()),
             };
             let met = seen.as_ref().is_ok_and(|seen| compare(is, *seen));
             let actual = seen.map_or_else(|unknown| unknown, |seen| seen.to_string());
@@ -88,6 +100,11 @@ pub fn check(index: &Index<'_>, guarantee: Guarantee, of: &str) -> Verdict {
         Guarantee::NoSkip => polls::none_skipped(index, of),
         Guarantee::LagDrains => liveness::lag_drains(index, of),
         Guarantee::GroupSettles => liveness::group_settles(index, of),
+        Guarantee::ReplicasAgree => replication::replicas_agree(index, of),
+        Guarantee::CommittedReadsStable => replication::committed_reads_stable(index, of),
+        Guarantee::WritesAccepted => replication::writes_accepted(index, of),
+        Guarantee::QuorumAgrees => replication::quorum_agrees(index),
+        Guarantee::ClusterHeals => replication::heals(index, of),
     }
 }
 

@@ -19,6 +19,8 @@ mod order;
 mod owners;
 mod polls;
 mod processing;
+mod replicas;
+mod replication;
 mod survival;
 #[cfg(test)]
 mod tests;
@@ -27,5 +29,7 @@ mod verdict;
 pub use coverage::{Reached, reached};
 pub use faults::{Befell, FaultModel};
 pub use index::Index;
-pub use judge::{Judgement, check, judge};
+pub use judge::{Judgement, check, judge, judge_with_invariants};
+pub use replicas::{Breach, Invariant};
+pub use replication::Broken;
 pub use verdict::{Evidence, Verdict, Violation};

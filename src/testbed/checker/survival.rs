@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::{
     index::{Acked, FinalLog, Index},
+    replicas::{LostByElection, lost_by_election},
     verdict::{Breaches, Evidence, Verdict, Violation, at},
 };
 use crate::{
@@ -36,6 +37,15 @@ pub(super) fn acked_records(index: &Index<'_>, of: &str) -> Verdict {
         examined += 1;
         let there = log.at(acked.offset).and_then(|record| record.id.as_ref());
         if there != Some(acked.record) {
+            let scene = index.scene.partition(acked.partition);
+            let lost_by =
+                scene.and_then(|scene| lost_by_election(scene, acked.offset, acked.event));
+            if let Some(election) = lost_by {
+                let blow = Blow::of(&election);
+                let (key, place) = ((acked.partition, blow), at(acked.partition, acked.offset));
+                breaches.add(key, place, || elected_without(acked, election, log, there));
+                continue;
+            }
             let blow = Blow::on(index, acked);
             let (key, place) = ((acked.partition, blow), at(acked.partition, acked.offset));
             breaches.add(key, place, || lost(index, acked, blow, log, there));
@@ -52,6 +62,8 @@ struct Blow {
     recovery: Option<(EventId, Offset)>,
     power: Option<EventId>,
     lie: Option<EventId>,
+    /// The election of a leader that did not have it.
+    election: Option<EventId>,
 }
 
 impl Blow {
@@ -67,7 +79,40 @@ impl Blow {
             (None, Some(_)) => Cause::UnflushedPowerLoss,
             (None, None) => Cause::Unexplained,
         };
-        Blow { cause, recovery, power, lie }
+        Blow { cause, recovery, power, lie, election: None }
+    }
+
+    fn of(election: &LostByElection) -> Blow {
+        let (cause, election) = (election.cause, Some(election.election));
+        Blow { cause, recovery: None, power: None, lie: None, election }
+    }
+}
+
+/// A record of a partition with other replicas, none of which had it when one of them was elected.
+fn elected_without(
+    acked: &Acked<'_>,
+    election: LostByElection,
+    log: &FinalLog<'_>,
+    there: Option<&RecordId>,
+) -> Violation {
+    let Acked { record, partition, offset, event } = acked;
+    let LostByElection { cause, mut why, .. } = election;
+    why.push(Evidence::new(*event, format!("{record} was acked at {partition}@{offset}")));
+    why.push(Evidence::new(log.event, instead(partition, *offset, there)));
+    why.sort_by_key(|evidence| evidence.event);
+    Violation {
+        anomaly: "lost-write".into(),
+        what: format!("{record} was acked at {partition}@{offset} and is not in the log").into(),
+        records: vec![at(partition, *offset)],
+        cause,
+        why,
+    }
+}
+
+fn instead(partition: &TopicPartition, offset: Offset, there: Option<&RecordId>) -> String {
+    match there {
+        Some(other) => format!("{partition}@{offset} holds {other}"),
+        None => format!("{partition} holds nothing at {offset}"),
     }
 }
 
@@ -93,11 +138,7 @@ fn lost(
         let says = format!("{} came back with {partition} ending at {end}", node(recovery));
         why.push(Evidence::new(recovery, says));
     }
-    let instead = match there {
-        Some(other) => format!("{partition}@{offset} holds {other}"),
-        None => format!("{partition} holds nothing at {offset}"),
-    };
-    why.push(Evidence::new(log.event, instead));
+    why.push(Evidence::new(log.event, instead(partition, *offset, there)));
     why.sort_by_key(|evidence| evidence.event);
     Violation {
         anomaly: "lost-write".into(),

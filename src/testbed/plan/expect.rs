@@ -90,6 +90,16 @@ pub enum Guarantee {
     LagDrains,
     /// After the heal every group is stable.
     GroupSettles,
+    /// Two replicas never show different records at one offset, and end alike.
+    ReplicasAgree,
+    /// What a group read never gives way to another record, or to none.
+    CommittedReadsStable,
+    /// Every send of a producer is acknowledged.
+    WritesAccepted,
+    /// The metadata quorum has one leader per epoch, and what it committed stays.
+    QuorumAgrees,
+    /// After the heal every partition has a leader, its full ISR and equal logs.
+    ClusterHeals,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -114,6 +124,15 @@ pub enum Cause {
     /// The handler failed on the record and the loop went on.
     SkippedAfterError,
     UnflushedPowerLoss,
+    /// The leader failed before those that were elected had the record, and cut it off when it came back.
+    TruncatedAfterElection,
+    /// A replica that was not in sync was elected.
+    UncleanElection,
+    WipedDisk,
+    /// Fewer replicas were in sync than `min.insync.replicas`.
+    NotEnoughReplicas,
+    /// Nobody led the partition, or nobody who could be reached.
+    NoLeader,
     /// The disk claimed a sync it did not do.
     LyingDisk,
     NeverSent,
@@ -180,6 +199,16 @@ pub enum FactKind {
     Deduplicated,
     /// Times a producer sent a batch again.
     Retries,
+    /// The number of the broker that leads a partition; -1 for none.
+    Leader,
+    /// A partition's leader epoch.
+    Epoch,
+    /// Members of a partition's ISR.
+    Isr,
+    /// The high watermark of a partition's leader.
+    Hw,
+    /// Times the controller gave a partition another leader.
+    Elections,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

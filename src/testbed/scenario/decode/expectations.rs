@@ -21,7 +21,7 @@ const COMPARISON: Form = Form { wanted: "a comparison in quotes", example: ">= 1
 /// Of whom a guarantee can be expected. Application guarantees are judged per group, log guarantees per
 /// topic or producer.
 fn judged(guarantee: Guarantee) -> &'static [Subject] {
-    use Subject::{Group, Partition, Producer, Topic};
+    use Subject::{Cluster, Group, Partition, Producer, Reader, Topic};
     match guarantee {
         Guarantee::ProcessedAtMostOnce
         | Guarantee::ProcessedAtLeastOnce
@@ -41,6 +41,11 @@ fn judged(guarantee: Guarantee) -> &'static [Subject] {
             &[Topic, Partition, Producer]
         }
         Guarantee::OffsetsAgree => &[Topic, Partition],
+        Guarantee::ReplicasAgree => &[Topic, Partition, Cluster],
+        Guarantee::CommittedReadsStable => &[Group, Reader],
+        Guarantee::WritesAccepted => &[Producer],
+        Guarantee::QuorumAgrees => &[Cluster],
+        Guarantee::ClusterHeals => &[Topic, Partition, Cluster],
     }
 }
 
@@ -64,6 +69,10 @@ fn known(fact: FactKind) -> Known {
         FactKind::Delivered | FactKind::Processed => Known::Of(&[Group, Member, Reader]),
         FactKind::Batches | FactKind::Deduplicated => Known::Of(&[Topic, Partition]),
         FactKind::Retries => Known::Of(&[Producer]),
+        FactKind::Leader | FactKind::Epoch | FactKind::Isr | FactKind::Hw => {
+            Known::Of(&[Partition])
+        }
+        FactKind::Elections => Known::Of(&[Topic, Partition]),
     }
 }
 
@@ -199,6 +208,7 @@ impl Expectations<'_> {
 }
 
 const EVERYTHING: &[Subject] = &[
+    Subject::Cluster,
     Subject::Broker,
     Subject::Producer,
     Subject::Group,

@@ -20,7 +20,12 @@ pub(super) enum Subject {
     Reader,
     Topic,
     Partition,
+    /// All brokers and controllers together.
+    Cluster,
 }
+
+/// What a file calls it.
+const CLUSTER: &str = "cluster";
 
 impl Subject {
     /// With its article.
@@ -34,6 +39,7 @@ impl Subject {
             Subject::Reader => "a reader",
             Subject::Topic => "a topic",
             Subject::Partition => "a partition",
+            Subject::Cluster => "the cluster",
         }
     }
 }
@@ -118,6 +124,8 @@ impl Names {
             Some(Subject::Reader)
         } else if self.topics.contains_key(name) {
             Some(Subject::Topic)
+        } else if name == CLUSTER {
+            Some(Subject::Cluster)
         } else {
             self.has_partition(&partition(name)?).then_some(Subject::Partition)
         }
@@ -157,6 +165,7 @@ impl Names {
                 Subject::Reader => self.readers.iter().cloned().collect(),
                 Subject::Topic => self.topics.keys().cloned().collect(),
                 Subject::Partition => self.partitions(),
+                Subject::Cluster => vec![CLUSTER.to_owned()],
             }
         };
         kinds.iter().flat_map(of).collect()

@@ -48,6 +48,16 @@ words! {
             "After everything is healed the group catches up with its topics."
         GroupSettles "group-settles"
             "After everything is healed the group becomes stable."
+        ReplicasAgree "replicas-agree"
+            "No two replicas show different records at one offset, and in the end their logs are equal."
+        CommittedReadsStable "committed-reads-stable"
+            "What the group read is still there in the end, and no offset showed it two records."
+        WritesAccepted "writes-accepted"
+            "Every send of the producer is acknowledged."
+        QuorumAgrees "quorum-agrees"
+            "The controllers' quorum has one leader per epoch, and no committed metadata changes: of = \"cluster\"."
+        ClusterHeals "cluster-heals"
+            "After everything is healed every partition has a leader, its full ISR and equal logs: of = \"cluster\"."
     }
 }
 
@@ -69,6 +79,11 @@ words! {
         Batches "batches" "Batches appended to a topic or partition: of = \"orders-0\"."
         Deduplicated "deduplicated" "Repeated batches that the leader recognised, of a topic or partition."
         Retries "retries" "Times a producer sent a batch again: of = \"shop\"."
+        Leader "leader" "The number of the broker that leads a partition, -1 for none: of = \"orders-0\"."
+        Epoch "epoch" "The leader epoch of a partition: of = \"orders-0\"."
+        Isr "isr" "How many replicas of a partition are in sync: of = \"orders-0\"."
+        Hw "hw" "The high watermark of a partition's leader: of = \"orders-0\"."
+        Elections "elections" "Times the controller gave a partition another leader: of = \"orders-0\"."
     }
 }
 
@@ -89,6 +104,16 @@ words! {
             "The handler failed on the record and the loop went on."
         UnflushedPowerLoss "unflushed-power-loss"
             "The record was acknowledged from the page cache, and power was lost before it was synced."
+        TruncatedAfterElection "truncated-after-election"
+            "The leader failed before the others had the record; one of them was elected, and the record was cut off."
+        UncleanElection "unclean-election"
+            "A replica that was not in sync was elected, and what it lacked is gone."
+        WipedDisk "wiped-disk"
+            "The disk that held the record was wiped."
+        NotEnoughReplicas "not-enough-replicas"
+            "Fewer replicas were in sync than min.insync.replicas asks for."
+        NoLeader "no-leader"
+            "Nobody led the partition, or nobody who could be reached."
         LyingDisk "lying-disk"
             "The disk had claimed a sync that it did not do."
         NeverSent "never-sent"

@@ -1,0 +1,68 @@
+//! What must be so in the end: a leader everywhere, the full ISR, equal logs, and all of them committed.
+
+use super::{
+    invariant::{Invariant, Seen},
+    partition::{Partition, Replica},
+};
+use crate::{
+    kafka::types::Offset,
+    testbed::{checker::Evidence, history::EventId},
+};
+
+/// At `event`, when everything has healed and settled.
+pub(super) fn judge(partition: &mut Partition<'_>, event: EventId) -> Vec<Seen> {
+    let Some(word) = &partition.word else { return Vec::new() };
+    if word.replicas.len() < 2 {
+        return Vec::new();
+    }
+    let (id, since) = (partition.id, word.event);
+    let seen = |what: String, since: EventId| {
+        let why =
+            vec![Evidence::new(since, what.clone()), Evidence::new(event, "everything has healed")];
+        Seen::new(Invariant::Heals, what, why)
+    };
+    let mut found = Vec::new();
+    match word.leader {
+        None => found.push(seen(format!("{id} has no leader"), since)),
+        Some(leader) => {
+            if word.isr != word.replicas {
+                let missing: Vec<_> = word.replicas.difference(&word.isr).copied().collect();
+                let what = format!("{} not in the ISR of {id}", missing.join(", "));
+                found.push(seen(what, since));
+            }
+            found.extend(unequal(partition, leader).map(|(what, since)| seen(what, since)));
+        }
+    }
+    partition.examine(Invariant::Heals);
+    found
+}
+
+/// The first way in which a replica's log is not the leader's.
+fn unequal(partition: &Partition<'_>, leader: &str) -> Option<(String, EventId)> {
+    let word = partition.word.as_ref()?;
+    let empty = Replica::default();
+    let of = |node: &str| partition.replicas.get(node).unwrap_or(&empty);
+    let leads = of(leader);
+    let (id, end) = (partition.id, leads.log.end());
+    let last = |replica: &Replica<'_>| replica.log.last().map_or(word.event, |placed| placed.event);
+    if leads.high_watermark < end && end > leads.log.start() {
+        let what =
+            format!("{id} ends at {end} on {leader}, committed up to {}", leads.high_watermark);
+        return Some((what, last(leads)));
+    }
+    word.replicas.iter().filter(|node| **node != leader).find_map(|node| {
+        let replica = of(node);
+        if replica.log.end() != end {
+            let theirs = replica.log.end();
+            let what = format!("{id} ends at {theirs} on {node}, at {end} on {leader}");
+            return Some((what, last(replica)));
+        }
+        let from = leads.log.start().max(replica.log.start()).max(partition.cleaned);
+        let ours = leads.log.between(from, end).iter();
+        let other = ours.zip(replica.log.between(from, end)).find(|(a, b)| a.batch != b.batch);
+        other.map(|(ours, theirs)| {
+            let offset: Offset = ours.batch.base.min(theirs.batch.base);
+            (format!("{node} holds other records at {id}@{offset} than {leader}"), theirs.event)
+        })
+    })
+}
