@@ -10,7 +10,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use bytes::Bytes;
 
 use super::{
-    BrokerEndpoint, observer::Event, partitions::Partition, retirement, signal::Signal, startup,
+    BrokerEndpoint,
+    observer::{Event, MetadataChange, Observer},
+    partitions::Partition,
+    retirement,
+    signal::Signal,
+    startup,
     state::Broker,
 };
 use crate::{
@@ -33,6 +38,7 @@ pub(super) struct MetadataStore {
     committed: Signal<Offset>,
     published: Signal<Offset>,
     open: Signal<bool>,
+    observer: Arc<dyn Observer>,
 }
 
 /// - `published <= loaded.end`, and loaded is what is committed.
@@ -52,7 +58,8 @@ pub(super) struct Loaded {
 }
 
 impl Loaded {
-    fn replay(&mut self, batches: Bytes) {
+    /// Tells of what each record changes.
+    fn replay(&mut self, batches: Bytes, mut tell: impl FnMut(Offset, MetadataChange)) {
         let mut image = Image::clone(&self.image);
         for batch in Batches::new(batches).flatten() {
             // Control records are the quorum's own.
@@ -60,12 +67,17 @@ impl Loaded {
                 self.end = self.end.max(batch.header.next_offset());
                 continue;
             }
-            for record in batch.records().into_iter().flatten().flatten() {
+            let records = batch.records().into_iter().flatten().flatten();
+            for (index, record) in records.enumerate() {
                 let value = record.value.as_deref().unwrap_or_default();
                 match MetadataRecord::decode(value) {
                     Ok(record) => {
                         self.has_had_topics |= matches!(record, MetadataRecord::Topic { .. });
+                        let change = MetadataChange::of(&record, &image);
                         image.apply(record);
+                        if let Some(change) = change.and_then(|change| change.applied(&image)) {
+                            tell(batch.header.base_offset + index as i64, change);
+                        }
                     }
                     Err(error) => tracing::warn!(%error, "metadata record passed over"),
                 }
@@ -77,7 +89,7 @@ impl Loaded {
 }
 
 impl MetadataStore {
-    pub fn new(log: Arc<Partition>) -> Self {
+    pub fn new(log: Arc<Partition>, observer: Arc<dyn Observer>) -> Self {
         let state = State { loaded: Loaded::default(), image: Arc::default() };
         MetadataStore {
             log,
@@ -85,6 +97,7 @@ impl MetadataStore {
             committed: Signal::new(Offset(0)),
             published: Signal::new(Offset(0)),
             open: Signal::new(false),
+            observer,
         }
     }
 
@@ -117,7 +130,11 @@ impl MetadataStore {
                 (log.read(from, REPLAY_BYTES, upto, MinOneMessage::Yes), from)
             };
             match read {
-                Ok(read) if !read.records.is_empty() => state.loaded.replay(read.records),
+                Ok(read) if !read.records.is_empty() => {
+                    state.loaded.replay(read.records, |offset, change| {
+                        self.observer.observe(Event::Metadata { offset, change });
+                    })
+                }
                 Ok(_) => return Ok(state.loaded.clone()),
                 Err(error) => {
                     let source = std::io::Error::other(format!("from offset {from}: {error}"));
@@ -131,7 +148,8 @@ impl MetadataStore {
     /// Begins again with a snapshot that reaches up to `end`.
     pub fn load_snapshot(&self, batches: Bytes, end: Offset) {
         let mut loaded = Loaded::default();
-        loaded.replay(batches);
+        // Whoever read the records that it stands for has told of them.
+        loaded.replay(batches, |_, _| {});
         // Offsets within a snapshot are its own.
         loaded.end = end;
         self.lock().loaded = loaded;
@@ -213,6 +231,7 @@ impl Broker {
         self.apply_topic_configs(&before);
         let deleted = loaded.image.deleted_since(&before);
         self.groups.metadata_changed(self, &deleted).await;
+        self.observe(Event::MetadataApplied { upto: loaded.end });
         if store.published.set(loaded.end) == Offset(0) {
             self.observe(Event::Started);
         }

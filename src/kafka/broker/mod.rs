@@ -46,4 +46,4 @@ mod ticker;
 
 pub use meta_properties::{DirectoryError, cluster_of, new_cluster_id};
 pub use node::{BrokerEndpoint, InitialTopic, Node, NodeConfig, NodeError};
-pub use observer::{BatchMark, Event, Observer, ReplicaChange};
+pub use observer::{BatchMark, Event, MetadataChange, Observer, ReplicaChange};

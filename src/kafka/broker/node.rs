@@ -138,7 +138,7 @@ impl Node {
         let (quorum, inputs) = Quorum::new();
         let (link, orders) = ControllerLink::new();
         let broker = Arc::new(Broker {
-            metadata: MetadataStore::new(metadata_log),
+            metadata: MetadataStore::new(metadata_log, Arc::clone(&observer)),
             partitions: Partitions::default(),
             groups: Groups::new(&env, &config.config),
             fetch_sessions: FetchSessions::new(&env, &config.config),

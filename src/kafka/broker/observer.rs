@@ -1,12 +1,18 @@
 //! What a broker tells of its inner life: changes of state as plain data, never a random draw.
 
+use std::sync::Arc;
+
 use uuid::Uuid;
 
 use crate::kafka::{
     coordinator::group::GroupEvent,
+    metadata::{Image, MetadataRecord, PartitionImage},
     protocol::batch::{BatchHeader, starts_with_partial},
     replica::ReplicaEvent,
-    types::{BrokerId, LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, TopicPartition},
+    types::{
+        BrokerEpoch, BrokerId, LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, TopicName,
+        TopicPartition,
+    },
 };
 
 #[derive(Clone, PartialEq, Debug)]
@@ -60,10 +66,101 @@ pub enum Event {
         partition: TopicPartition,
         upto: Offset,
     },
+    /// This replica of the metadata log voted.
+    Voted {
+        epoch: LeaderEpoch,
+        candidate: BrokerId,
+    },
+    /// A record of committed metadata, at `offset`, changed what this broker knows.
+    Metadata {
+        offset: Offset,
+        change: MetadataChange,
+    },
+    /// The broker goes by all metadata before `upto`.
+    MetadataApplied {
+        upto: Offset,
+    },
     /// The disk failed; the broker stops.
     StorageFailed {
         error: String,
     },
+}
+
+/// What the controller decided.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum MetadataChange {
+    /// A partition came into being, or is another than before.
+    Partition {
+        partition: TopicPartition,
+        topic_id: Uuid,
+        before: Option<Arc<PartitionImage>>,
+        after: Arc<PartitionImage>,
+    },
+    TopicRemoved {
+        topic: TopicName,
+    },
+    BrokerRegistered {
+        broker: BrokerId,
+        epoch: BrokerEpoch,
+    },
+    BrokerFenced(BrokerId),
+    BrokerUnfenced(BrokerId),
+}
+
+impl MetadataChange {
+    /// What the record changes in the image, as far as anybody wants to know.
+    pub(super) fn of(record: &MetadataRecord, image: &Image) -> Option<PendingChange> {
+        Some(match record {
+            MetadataRecord::Partition { topic_id, partition, .. }
+            | MetadataRecord::PartitionChange { topic_id, partition, .. } => {
+                let topic = image.topic_by_id(*topic_id)?;
+                let id = TopicPartition { topic: topic.name.clone(), partition: *partition };
+                let before = topic.partitions.get(partition).cloned();
+                PendingChange::Partition { id, topic_id: *topic_id, before }
+            }
+            MetadataRecord::RemoveTopic { id } => {
+                let topic = image.topic_by_id(*id)?.name.clone();
+                PendingChange::Known(MetadataChange::TopicRemoved { topic })
+            }
+            MetadataRecord::RegisterBroker(broker) => {
+                let (broker, epoch) = (broker.id, broker.epoch);
+                PendingChange::Known(MetadataChange::BrokerRegistered { broker, epoch })
+            }
+            MetadataRecord::FenceBroker { id, .. } => {
+                PendingChange::Known(MetadataChange::BrokerFenced(*id))
+            }
+            MetadataRecord::UnfenceBroker { id, .. } => {
+                PendingChange::Known(MetadataChange::BrokerUnfenced(*id))
+            }
+            MetadataRecord::RegistrationChange { id, change, .. } => {
+                PendingChange::Known(match change.fenced? {
+                    true => MetadataChange::BrokerFenced(*id),
+                    false => MetadataChange::BrokerUnfenced(*id),
+                })
+            }
+            _ => return None,
+        })
+    }
+}
+
+/// A change before its record is applied to the image.
+pub(super) enum PendingChange {
+    Partition { id: TopicPartition, topic_id: Uuid, before: Option<Arc<PartitionImage>> },
+    Known(MetadataChange),
+}
+
+impl PendingChange {
+    /// With the image as the record has made it.
+    pub fn applied(self, image: &Image) -> Option<MetadataChange> {
+        match self {
+            PendingChange::Known(change) => Some(change),
+            PendingChange::Partition { id: partition, topic_id, before } => {
+                let topic = image.topic_by_id(topic_id)?;
+                let after = topic.partitions.get(&partition.partition)?.clone();
+                Some(MetadataChange::Partition { partition, topic_id, before, after })
+            }
+        }
+    }
 }
 
 /// What happened to this broker's replica of a partition.

@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{
+    metadata_events::MetadataTold,
     observe::BrokerJournal,
     stage::{Exit, Program, Stage},
 };
@@ -155,9 +156,10 @@ pub fn add_brokers(
         brokers.push(added.clone());
         nodes.push(node(&added, &brokers));
     }
+    let told = MetadataTold::default();
     for node in nodes {
         let name = broker_name(node.broker_id);
-        let journal = BrokerJournal::new(stage.clone(), name.clone());
+        let journal = BrokerJournal::new(stage.clone(), name.clone(), told.clone());
         stage.add(name, program(node, Arc::new(journal)));
     }
     Ok(())

@@ -3,6 +3,7 @@
 mod brokers;
 mod contents;
 mod group_events;
+mod metadata_events;
 mod observe;
 mod replica_events;
 mod stage;

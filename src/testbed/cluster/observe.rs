@@ -2,11 +2,17 @@
 
 use crate::{
     kafka::{
-        broker::{Event, Observer},
+        broker::{Event, MetadataChange, Observer},
         types::{Offset, TopicPartition},
     },
     testbed::{
-        cluster::{Stage, contents::contents, replica_events},
+        cluster::{
+            Stage,
+            brokers::broker_name,
+            contents::contents,
+            metadata_events::{self, MetadataTold},
+            replica_events,
+        },
         history::{EventKind, NodeName},
     },
 };
@@ -15,17 +21,27 @@ use crate::{
 pub(super) struct BrokerJournal {
     stage: Stage,
     node: NodeName,
+    told: MetadataTold,
 }
 
 impl BrokerJournal {
-    pub fn new(stage: Stage, node: NodeName) -> Self {
-        BrokerJournal { stage, node }
+    pub fn new(stage: Stage, node: NodeName, told: MetadataTold) -> Self {
+        BrokerJournal { stage, node, told }
     }
 
     /// The broker ended by itself.
     pub fn died(&self, error: &str) {
         let kind = EventKind::StorageFailed { error: error.into() };
         self.stage.record(&self.node, None, kind);
+    }
+
+    /// Every broker reads every record; the first one tells of it.
+    fn metadata(&self, offset: Offset, change: MetadataChange) {
+        if self.told.is_news(offset) {
+            for kind in metadata_events::kinds_of(change) {
+                self.stage.record(&self.node, None, kind);
+            }
+        }
     }
 
     /// What a log holds after a power loss is not what was told of it before.
@@ -77,6 +93,11 @@ impl Observer for BrokerJournal {
             Event::LogStartMoved { partition, offset } => {
                 EventKind::LogStartMoved { partition, offset }
             }
+            Event::Voted { epoch, candidate } => {
+                EventKind::Voted { epoch: epoch.0, candidate: broker_name(candidate) }
+            }
+            Event::MetadataApplied { upto } => EventKind::MetadataApplied { upto },
+            Event::Metadata { offset, change } => return self.metadata(offset, change),
             Event::LogCleaned { partition, upto } => EventKind::LogCleaned { partition, upto },
             Event::Flushed { partition, upto } => EventKind::Flushed { partition, upto },
             Event::StorageFailed { error } => EventKind::StorageFailed { error: error.into() },

@@ -12,7 +12,7 @@ use super::snapshots::Snapshots;
 use crate::{
     env::{Disk, WallTime},
     kafka::{
-        broker::{partitions::Partition, state::Broker},
+        broker::{observer::BatchMark, partitions::Partition, state::Broker},
         log::{
             AppendError, AppendOrigin, Log, LogError, MinOneMessage, read_text, write_atomically,
         },
@@ -114,9 +114,19 @@ pub(super) fn append_fetched(log: &mut Log, records: &[u8], now: WallTime) -> Re
     }
 }
 
-fn append(log: &mut Log, batch: &Bytes, epoch: LeaderEpoch, now: WallTime) -> Result<(), LogError> {
+fn append(
+    log: &mut Log,
+    batch: &Bytes,
+    epoch: LeaderEpoch,
+    now: WallTime,
+) -> Result<BatchMark, LogError> {
     match log.append_as_leader(batch, AppendOrigin::Coordinator, epoch, now) {
-        Ok(_) => Ok(()),
+        Ok(info) => Ok(BatchMark {
+            base_offset: info.first_offset,
+            last_offset: info.last_offset,
+            leader_epoch: epoch,
+            checksum: info.checksum,
+        }),
         Err(AppendError::Log(error)) => Err(error),
         Err(error) => {
             let source = std::io::Error::other(error.to_string());
@@ -131,7 +141,7 @@ pub(super) fn append_records(
     records: &[MetadataRecord],
     epoch: LeaderEpoch,
     now: WallTime,
-) -> Result<(), LogError> {
+) -> Result<BatchMark, LogError> {
     let mut batch = BatchBuilder::new(Compression::None, BATCH_LIMIT);
     for record in records {
         batch.append(Timestamp::from(now), None, Some(&record.encode()), &[]);
@@ -150,7 +160,7 @@ pub(super) fn append_leader_change(
     log: &mut Log,
     change: &LeaderChange,
     now: WallTime,
-) -> Result<(), LogError> {
+) -> Result<BatchMark, LogError> {
     let voter = |id: &BrokerId| Voter::default().with_voter_id(id.0);
     let message = LeaderChangeMessage::default()
         .with_version(LEADER_CHANGE_VERSION)

@@ -27,6 +27,7 @@ use crate::{
         broker::{
             active_controller::ActiveController,
             node::{NodeConfig, NodeError},
+            observer::{Event, ReplicaChange, marks},
             partitions::Partition,
             state::Broker,
         },
@@ -105,6 +106,8 @@ struct Task {
     /// What the controller has decided and is not done yet.
     decided: VecDeque<ControllerEffect>,
     resigning: Vec<oneshot::Sender<()>>,
+    /// The last vote that was told of.
+    voted: Option<(LeaderEpoch, BrokerId)>,
 }
 
 /// Starts the tasks.
@@ -159,6 +162,7 @@ async fn run(
         active: None,
         decided: VecDeque::new(),
         resigning: Vec::new(),
+        voted: None,
         broker,
     };
     let (epoch, leader) = (task.core.epoch(), task.core.leader());
@@ -291,6 +295,7 @@ impl Task {
                 let dir = self.broker.metadata.log.id.to_string();
                 let stored = disk::store_election(self.broker.env.disk.as_ref(), &dir, state).await;
                 self.check(stored)?;
+                self.observe_vote(state);
             }
             Effect::Send { to, correlation, request } => {
                 // Each voter has its task, which ends with the broker.
@@ -331,12 +336,19 @@ impl Task {
             | Effect::AppendLeaderChange { .. }
             | Effect::TruncateLog { .. }) => self.change_log(effect)?,
             Effect::HighWatermarkMoved(offset) => {
+                self.observe(ReplicaChange::HighWatermark(offset));
                 self.broker.metadata.commit(offset);
                 if let Some(active) = &mut self.active {
                     self.decided.extend(active.handle_committed(&self.broker, offset));
                 }
             }
-            Effect::LeaderChanged { epoch, leader } => self.tell_leader(epoch, leader),
+            Effect::LeaderChanged { epoch, leader } => {
+                // That it leads itself is told with where the epoch begins.
+                if leader != Some(self.broker.id()) {
+                    self.observe(ReplicaChange::Follows { leader, epoch });
+                }
+                self.tell_leader(epoch, leader);
+            }
             Effect::BecameLeader { epoch } => self.activate(epoch)?,
             Effect::LostLeadership { .. } => self.deactivate(),
             Effect::Halt(fault) => {
@@ -355,6 +367,7 @@ impl Task {
         let log = &self.broker.metadata.log;
         let emptied = log.log().truncate_fully_and_start_at(snapshot.offset, now);
         self.check(emptied)?;
+        self.observe(ReplicaChange::Restarted { at: snapshot.offset });
         self.broker.metadata.load_snapshot(records, snapshot.offset);
         self.log_changed = true;
         Ok(())
@@ -365,17 +378,31 @@ impl Task {
         let now = self.broker.env.clock.wall_time();
         let changed = {
             let mut log = self.broker.metadata.log.log();
+            let from = log.end_offset();
             match effect {
-                Effect::AppendFetched { records } => disk::append_fetched(&mut log, &records, now),
+                Effect::AppendFetched { records } => {
+                    let appended = disk::append_fetched(&mut log, &records, now);
+                    let is_longer = log.end_offset() != from;
+                    let appended = appended.map(|()| marks(&records).filter(|_| is_longer));
+                    appended.map(|marks| marks.map(ReplicaChange::Replicated).collect())
+                }
                 Effect::AppendLeaderChange { epoch, leader, voters, granting } => {
                     let change = LeaderChange { epoch, leader, voters, granting };
-                    disk::append_leader_change(&mut log, &change, now)
+                    let appended = disk::append_leader_change(&mut log, &change, now);
+                    let leads = ReplicaChange::Leads { epoch, start: from };
+                    appended.map(|mark| vec![leads, ReplicaChange::Replicated(mark)])
                 }
-                Effect::TruncateLog { to } => log.truncate_to(to, now),
+                Effect::TruncateLog { to } => {
+                    let cut = log.truncate_to(to, now);
+                    let to = log.end_offset();
+                    cut.map(|()| vec![ReplicaChange::Truncated { from, to }])
+                }
                 other => unreachable!("{other:?} does not change the log's records"),
             }
         };
-        self.check(changed)
+        let changes: Vec<ReplicaChange> = self.check(changed)?;
+        changes.into_iter().for_each(|change| self.observe(change));
+        Ok(())
     }
 
     /// Does one thing that the controller has decided; what the quorum says to it comes back.
@@ -399,7 +426,8 @@ impl Task {
                         core.handle_resignation(now, log, effects);
                     }));
                 };
-                self.check(appended)?;
+                let mark = self.check(appended)?;
+                self.observe(ReplicaChange::Replicated(mark));
                 self.log_changed = true;
             }
         }
@@ -423,6 +451,21 @@ impl Task {
             self.choices = Some(active.resign());
             self.decided.clear();
         }
+    }
+
+    /// Of the metadata log.
+    fn observe(&self, change: ReplicaChange) {
+        let log = &self.broker.metadata.log;
+        let (partition, topic_id) = (log.id.clone(), log.topic_id);
+        self.broker.observe(Event::Replica { partition, topic_id, change });
+    }
+
+    fn observe_vote(&mut self, state: ElectionState) {
+        let vote = state.voted.map(|voted| (state.epoch, voted.id));
+        if let Some((epoch, candidate)) = vote.filter(|_| vote != self.voted) {
+            self.broker.observe(Event::Voted { epoch, candidate });
+        }
+        self.voted = vote;
     }
 
     fn tell_leader(&mut self, epoch: LeaderEpoch, leader: Option<BrokerId>) {

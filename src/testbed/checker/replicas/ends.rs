@@ -39,10 +39,15 @@ impl<'a> Partition<'a> {
             seen.push(Seen::new(Invariant::OneLeaderPerEpoch, what, why));
         }
         seen.extend(self.leads_by_word(event, epoch));
-        seen.extend(self.lacks(event, epoch));
-        let (high_watermark, replica) = (start, self.replica(node));
+        let lacks = self.lacks(event, epoch);
+        let same_upto =
+            lacks.as_ref().and_then(|seen| seen.offsets).map_or(start, |(first, _)| first);
+        seen.extend(lacks);
+        let replica = self.replica(node);
         replica.leads = Some((epoch, event.id));
-        replica.compared = replica.compared.min(high_watermark);
+        replica.compared = replica.compared.min(same_upto);
+        // What it has been before this term is no matter.
+        replica.high_watermark = Offset(0);
         seen
     }
 

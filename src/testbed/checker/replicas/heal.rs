@@ -45,9 +45,9 @@ fn unequal(partition: &Partition<'_>, leader: &str) -> Option<(String, EventId)>
     let leads = of(leader);
     let (id, end) = (partition.id, leads.log.end());
     let last = |replica: &Replica<'_>| replica.log.last().map_or(word.event, |placed| placed.event);
-    if leads.high_watermark < end && end > leads.log.start() {
-        let what =
-            format!("{id} ends at {end} on {leader}, committed up to {}", leads.high_watermark);
+    let committed = partition.committed.end().max(partition.cleaned);
+    if committed < end && end > leads.log.start() {
+        let what = format!("{id} ends at {end} on {leader}, committed up to {committed}");
         return Some((what, last(leads)));
     }
     word.replicas.iter().filter(|node| **node != leader).find_map(|node| {
