@@ -22,7 +22,7 @@ pub enum Exit {
     NotDeterministic = 3,
     /// A trial reached its limit of virtual time.
     NoProgress = 4,
-    /// A simulated node's code panicked: a bug in what is tested, or in Retrial.
+    /// A simulated node's code panicked, or an invariant broke: a bug in what is tested, or in Retrial.
     Crashed = 101,
     /// Stopped from outside (Ctrl-C, or nobody reads the output any more).
     Interrupted = 130,
@@ -36,7 +36,7 @@ Exit codes:
     2  wrong usage or a bad file; nothing was run
     3  not deterministic: one seed gave two traces
     4  no progress: a trial reached its limit of virtual time
-  101  a crash: simulated code panicked
+  101  a bug: simulated code panicked, or an invariant broke that holds in every trial
   130  interrupted
 Of several, 101 wins over 3, 3 over 4, 4 over 1.
 
@@ -88,7 +88,7 @@ impl Exit {
 
     pub fn of_trial(trial: &Trial) -> Exit {
         match &trial.end {
-            TrialEnd::Crashed { .. } => Exit::Crashed,
+            TrialEnd::Crashed { .. } | TrialEnd::Broken(_) => Exit::Crashed,
             TrialEnd::NoProgress { .. } => Exit::NoProgress,
             TrialEnd::Finished if as_expected(trial) => Exit::AsExpected,
             TrialEnd::Finished => Exit::NotAsExpected,

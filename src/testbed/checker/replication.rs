@@ -22,7 +22,7 @@ const CLUSTER: &str = "cluster";
 
 /// An invariant that broke though no setting, no fault and no historical behaviour permits it: a bug of what is
 /// tested, or of the testbed.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Broken {
     pub invariant: Invariant,
     pub what: Arc<str>,

@@ -45,7 +45,7 @@ pub struct Violation {
 }
 
 /// A link of the chain: an event and what it means here.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Evidence {
     pub event: EventId,
     pub says: Arc<str>,

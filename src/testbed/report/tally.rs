@@ -97,7 +97,7 @@ impl Tally {
         match &trial.end {
             TrialEnd::Finished => {}
             TrialEnd::NoProgress { .. } => self.stuck += 1,
-            TrialEnd::Crashed { .. } => self.crashed += 1,
+            TrialEnd::Crashed { .. } | TrialEnd::Broken(_) => self.crashed += 1,
         }
         for judgement in &trial.judgements {
             let count = self.counts.entry(judgement.expectation).or_default();

@@ -7,7 +7,7 @@ use super::{
     words,
 };
 use crate::testbed::{
-    checker::{Judgement, Verdict, Violation},
+    checker::{Broken, Evidence, Judgement, Verdict, Violation},
     history::History,
     plan::{Cause, Expectation, ExpectedVerdict, Tolerance},
     runner::{Trial, TrialEnd},
@@ -34,7 +34,7 @@ pub fn verdicts(trial: &Trial, look: &Look) -> String {
             }
         }
     }
-    troubles(trial, &mut out);
+    troubles(trial, look, &mut out);
     look.finish(out)
 }
 
@@ -184,7 +184,7 @@ fn evidence(violations: &[Violation], met: bool, history: &History, look: &Look,
             if !met || violation.why.is_empty() {
                 out.push_str(&format!("         {}: {}\n", violation.anomaly, violation.what));
             }
-            chain(violation, history, look, out);
+            chain(&violation.why, history, look, out);
         }
         if same.len() > TOLD {
             let more = words::count(same.len() - TOLD, "more like it");
@@ -195,9 +195,9 @@ fn evidence(violations: &[Violation], met: bool, history: &History, look: &Look,
 }
 
 /// The numbered events of a chain, with the event's id at the right.
-fn chain(violation: &Violation, history: &History, look: &Look, out: &mut String) {
+fn chain(why: &[Evidence], history: &History, look: &Look, out: &mut String) {
     let room = look.width.saturating_sub(30).clamp(30, 72);
-    for (number, link) in violation.why.iter().take(LINKS).enumerate() {
+    for (number, link) in why.iter().take(LINKS).enumerate() {
         let event = history.event(link.event);
         let lines = wrap(&link.says, room);
         let head = format!("        {:2}  {:>8}  ", number + 1, words::time(event.at));
@@ -207,13 +207,13 @@ fn chain(violation: &Violation, history: &History, look: &Look, out: &mut String
             out.push_str(&format!("{:22}{line}\n", ""));
         }
     }
-    if violation.why.len() > LINKS {
-        out.push_str(&format!("            … {} more\n", violation.why.len() - LINKS));
+    if why.len() > LINKS {
+        out.push_str(&format!("            … {} more\n", why.len() - LINKS));
     }
 }
 
 /// What else keeps a trial from passing: steps that never fired, an end before its time.
-fn troubles(trial: &Trial, out: &mut String) {
+fn troubles(trial: &Trial, look: &Look, out: &mut String) {
     for unfired in &trial.unfired {
         let step = &trial.plan.steps[unfired.step];
         out.push_str(&format!(
@@ -226,6 +226,9 @@ fn troubles(trial: &Trial, out: &mut String) {
     if let Some(end) = end(trial) {
         out.push_str(&format!("    {} {end}\n", Tone::Bad.paint("✗")));
     }
+    if let TrialEnd::Broken(broken) = &trial.end {
+        chain(&broken.why, &trial.history, look, out);
+    }
 }
 
 /// Why the trial ended before its time.
@@ -234,5 +237,9 @@ pub(super) fn end(trial: &Trial) -> Option<String> {
         TrialEnd::Finished => None,
         TrialEnd::NoProgress { what } => Some(format!("no progress: {what}")),
         TrialEnd::Crashed { node, message } => Some(format!("BUG: {node} panicked: {message}")),
+        TrialEnd::Broken(Broken { invariant, what, more, .. }) => {
+            let more = if *more > 0 { format!(" (and {more} more)") } else { String::new() };
+            Some(format!("BUG: invariant {invariant} broke: {what}{more}"))
+        }
     }
 }

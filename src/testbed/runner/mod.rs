@@ -2,6 +2,8 @@
 
 mod drive;
 mod repeat;
+#[cfg(test)]
+mod replication_tests;
 mod run;
 mod setup;
 mod sweep;

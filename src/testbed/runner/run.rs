@@ -10,7 +10,7 @@ use super::{
 use crate::{
     sim::{Chance, Crash, Latency, LinkOptions, World, WorldOptions},
     testbed::{
-        checker::judge,
+        checker::{Broken, judge_with_invariants},
         history::{EventKind, NodeName, Recorder},
         plan::{Plan, SpanRange, SpanShape},
     },
@@ -49,7 +49,7 @@ fn run_here(plan: &Arc<Plan>, variant: Option<&str>, seed: u64) -> Trial {
     let history = recorder.finish();
     // Of what the world did, unless it broke, and of what the history says of it.
     let digest = history.digest(driven.digest.map_or(0, |digest| digest.0));
-    let judgements = judge(plan, &history);
+    let (judgements, broken) = judge_with_invariants(plan, &history);
     Trial {
         plan: Arc::clone(plan),
         variant: variant.map(str::to_owned),
@@ -59,20 +59,21 @@ fn run_here(plan: &Arc<Plan>, variant: Option<&str>, seed: u64) -> Trial {
         digest: format!("{digest:032x}"),
         messages: driven.messages,
         virtual_time: Duration::from_nanos(history.events.last().map_or(0, |event| event.at)),
-        end: end(driven.stuck, crash),
+        end: end(driven.stuck, crash, broken),
         history,
     }
 }
 
-fn end(stuck: Option<String>, crash: Option<Crash>) -> TrialEnd {
-    match (crash, stuck) {
-        (Some(crash), _) => {
+fn end(stuck: Option<String>, crash: Option<Crash>, broken: Option<Broken>) -> TrialEnd {
+    match (crash, broken, stuck) {
+        (Some(crash), ..) => {
             let message = crash.to_string();
             let node = crash.machine.unwrap_or_else(|| "trial".into());
             TrialEnd::Crashed { node, message }
         }
-        (None, Some(what)) => TrialEnd::NoProgress { what },
-        (None, None) => TrialEnd::Finished,
+        (None, Some(broken), _) => TrialEnd::Broken(broken),
+        (None, None, Some(what)) => TrialEnd::NoProgress { what },
+        (None, None, None) => TrialEnd::Finished,
     }
 }
 

@@ -4,7 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::testbed::{checker::Judgement, history::History, plan::Plan};
+use crate::testbed::{
+    checker::{Broken, Judgement},
+    history::History,
+    plan::Plan,
+};
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Trial {
@@ -37,6 +41,8 @@ pub enum TrialEnd {
         node: String,
         message: String,
     },
+    /// What must be so in every trial was not: a bug as well. No expectation counts beside it.
+    Broken(Broken),
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

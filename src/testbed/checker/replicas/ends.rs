@@ -73,9 +73,9 @@ impl<'a> Partition<'a> {
 
     /// What leaders of earlier epochs have shown as committed, and this one has not. That is forgotten: what
     /// this leader shows takes its place.
-    fn lacks(&mut self, event: &Event, epoch: i32) -> Option<Seen> {
+    fn lacks(&mut self, event: &'a Event, epoch: i32) -> Option<Seen> {
         self.examine(Invariant::CommittedStays);
-        let log = &self.replicas.get(&*event.node)?.log;
+        let log = &self.replicas.entry(&event.node).or_default().log;
         let from = self.cleaned.max(log.start());
         let missing = |shown: &&Shown<'_>| {
             shown.epoch < epoch

@@ -9,7 +9,9 @@ mod logs;
 mod mutations;
 mod reached;
 mod red;
+mod replicas;
 mod script;
+mod script_replicas;
 
 use script::history_of;
 

@@ -26,6 +26,29 @@ const WORK: &str = "
     left committed 2
     left state Stable";
 
+/// A partition on three brokers, and the metadata log on two of them; leadership of that moves.
+const REPLICATED: &str = "
+    b1 leads M 1@0
+    b1 writes M 0..2 1
+    b2 copies M 0..2 1
+    b1 shows M 3
+    b2 shows M 3
+    b2 leads M 2@3
+    c makes b1,b2,b3
+    b1 leads 0@0
+    b2 follows b1 0
+    b3 follows b1 0
+    b1 writes 0..1 0
+    b2 copies 0..1 0
+    b3 copies 0..1 0
+    b1 shows 2
+    b2 shows 2
+    b3 shows 2
+    shop acks 0..1
+    billing/1 polls 0..1
+    trial checks
+    log 0..1";
+
 const KEYED: &str = "
     shop sends shop#0 shop#1 shop#2
     log 0=shop#0:red 1=shop#1:blue 2=shop#2:red orders-1@";
@@ -89,6 +112,47 @@ fn twins(guarantee: Guarantee) -> Twins {
         Guarantee::GroupSettles => {
             ("billing", WORK, &[("Stable", "PreparingRebalance"), ("log 0..1", "stuck a member")])
         }
+        Guarantee::ReplicasAgree => (
+            "orders",
+            REPLICATED,
+            &[
+                ("b3 copies 0..1 0", "b3 copies 0 0\n b3 copies 1 0 =7"),
+                ("b3 follows b1 0", "b3 leads 0@0"),
+                ("b3 copies 0..1 0", "b3 copies 0 0"),
+            ],
+        ),
+        Guarantee::CommittedReadsStable => (
+            "billing",
+            REPLICATED,
+            &[
+                ("log 0..1", "log 0"),
+                ("log 0..1", "log 0 1=shop#9"),
+                ("polls 0..1", "polls 0..1 1=till#0"),
+            ],
+        ),
+        Guarantee::WritesAccepted => {
+            ("shop", REPLICATED, &[("shop acks 0..1", "shop acks 0..1\n shop doubts shop#7")])
+        }
+        Guarantee::QuorumAgrees => (
+            "cluster",
+            REPLICATED,
+            &[
+                ("b2 copies M 0..2 1", "b2 copies M 0..1 1"),
+                ("b2 leads M 2@3", "b2 leads M 1@3"),
+                ("b2 leads M 2@3", "b3 leads M 2@0"),
+                ("b1 shows M 3", "b1 shows M 3\n b1 shows M 2"),
+            ],
+        ),
+        Guarantee::ClusterHeals => (
+            "cluster",
+            REPLICATED,
+            &[
+                ("b3 copies 0..1 0", "b3 copies 0 0"),
+                ("trial checks", "c shrinks b1,b2\n trial checks"),
+                ("trial checks", "c elects nobody\n trial checks"),
+                ("b1 shows 2", "b1 shows 1"),
+            ],
+        ),
     };
     Twins { of, sound, breaking }
 }

@@ -34,8 +34,12 @@ use crate::{
 /// upsert.
 pub fn history_of(text: &str) -> History {
     let effect = if text.contains("upserts") { EffectKind::Upsert } else { EffectKind::Append };
-    let mut script =
-        Script { recorder: Recorder::new(setup(effect)), records: BTreeMap::new(), at: 0 };
+    let mut script = Script {
+        recorder: Recorder::new(setup(effect)),
+        records: BTreeMap::new(),
+        at: 0,
+        word: (0, 0),
+    };
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && *line != "upserts") {
         let words: Vec<&str> = line.split_whitespace().collect();
         script.at += 1_000_000;
@@ -44,6 +48,7 @@ pub fn history_of(text: &str) -> History {
             "stuck" => script.trial(EventKind::NoProgress { what: words[1..].join(" ").into() }),
             "panic" => script.trial(EventKind::Crashed { message: "bug".into() }),
             "left" => script.left(&words[1..]),
+            actor if script.replicate(actor, words[1], &words[2..]) => {}
             actor => script.act(actor, words[1], &words[2..]),
         }
     }
@@ -54,7 +59,7 @@ fn setup(effect: EffectKind) -> Setup {
     let topics = [("orders", 2), ("refunds", 1)].map(|(name, partitions)| {
         (
             Arc::from(name),
-            TopicSetup { partitions, replication_factor: 1, min_insync_replicas: None },
+            TopicSetup { partitions, replication_factor: 1, min_insync_replicas: Some(2) },
         )
     });
     let producers = ["shop", "till"].map(|name| {
@@ -81,13 +86,15 @@ fn setup(effect: EffectKind) -> Setup {
         groups: IndexMap::from([(Arc::from("billing"), billing)]),
         loses_packets: false,
         behaviours: Vec::new(),
-        voters: Vec::new(),
+        voters: ["b1", "b2", "b3"].map(Arc::from).to_vec(),
         min_insync_replicas: 1,
     }
 }
 
-struct Script {
+pub(super) struct Script {
     recorder: Recorder,
+    /// The controller's last leader epoch and partition epoch.
+    pub(super) word: (i32, i32),
     /// Who is where.
     records: BTreeMap<(TopicPartition, Offset), RecordId>,
     at: u64,
@@ -104,7 +111,7 @@ fn place(word: &str) -> (TopicPartition, &str) {
 }
 
 /// `0..4` and `3`, ends included.
-fn range(word: &str) -> impl Iterator<Item = Offset> + use<> {
+pub(super) fn range(word: &str) -> impl Iterator<Item = Offset> + use<> {
     let (first, last) = word.split_once("..").unwrap_or((word, word));
     (first.parse().unwrap()..=last.parse().unwrap()).map(Offset)
 }
@@ -122,7 +129,7 @@ fn reaches(words: &[&str]) -> Vec<OffsetReach> {
 }
 
 impl Script {
-    fn event(&self, node: &str, kind: EventKind) -> EventId {
+    pub(super) fn event(&self, node: &str, kind: EventKind) -> EventId {
         self.recorder.record(self.at, &node.into(), None, kind)
     }
 

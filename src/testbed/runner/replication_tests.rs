@@ -1,0 +1,167 @@
+//! Trials of replicated topics: what histories tell of them, and how they are judged.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{Trial, TrialEnd, run_trial};
+use crate::testbed::{history::EventKind, plan::Plan, scenario::Scenario};
+
+/// Three brokers that are controllers too, one partition on all of them, a producer and a group.
+fn plan(acks: &str, more: &str) -> Arc<Plan> {
+    let text = format!(
+        r#"
+scenario = 1
+title = "a trial"
+kafka = "4.1"
+[run]
+seed = 1
+end = "quiet"
+limit = "5m"
+[cluster]
+brokers = 3
+[cluster.config]
+offsets.topic.replication.factor = 3
+offsets.topic.num.partitions = 1
+min.insync.replicas = 2
+[topics.orders]
+partitions = 1
+replicas = [["b1", "b2", "b3"]]
+[producers.shop]
+topic = "orders"
+records = 40
+every = "5ms"
+[producers.shop.config]
+acks = "{acks}"
+enable.idempotence = false
+[groups.billing]
+topics = ["orders"]
+members = 1
+[groups.billing.app]
+loop = ["poll", "process", "commit"]
+process = "1ms"
+[groups.billing.config]
+enable.auto.commit = false
+auto.offset.reset = "earliest"
+{more}
+"#
+    );
+    let scenario = Scenario::load("trial", "trial", &text, &[]);
+    scenario.unwrap_or_else(|problems| panic!("{problems}")).plan
+}
+
+fn expects(guarantees: &[(&str, &str, &str)]) -> String {
+    let one = |(guarantee, of, rest): &(&str, &str, &str)| {
+        format!("[[expect]]\nguarantee = \"{guarantee}\"\nof = \"{of}\"\n{rest}\n")
+    };
+    guarantees.iter().map(one).collect()
+}
+
+const HOLDS: &str = "verdict = \"holds\"";
+
+fn sound() -> String {
+    expects(&[
+        ("replicas-agree", "orders", HOLDS),
+        ("committed-reads-stable", "billing", HOLDS),
+        ("quorum-agrees", "cluster", HOLDS),
+        ("cluster-heals", "cluster", HOLDS),
+        ("acked-records-survive", "shop", HOLDS),
+    ])
+}
+
+fn actuals(trial: &Trial) -> Vec<String> {
+    trial.judgements.iter().map(|judgement| judgement.actual.clone()).collect()
+}
+
+#[test]
+fn a_quiet_cluster_is_judged_and_sound() {
+    let text = sound() + &expects(&[("writes-accepted", "shop", HOLDS)]);
+    let trial = run_trial(&plan("all", &text), None, 1);
+    let mut kinds: BTreeMap<String, u32> = BTreeMap::new();
+    for event in &trial.history.events {
+        let name = format!("{:?}", event.kind);
+        let name = name.split([' ', '{']).next().unwrap_or_default().to_owned();
+        *kinds.entry(name).or_default() += 1;
+    }
+    assert_eq!(trial.end, TrialEnd::Finished, "{kinds:?}");
+    assert!(trial.passed(), "{:#?} {kinds:?}", actuals(&trial));
+    for told in ["Leads", "Follows", "HighWatermark", "Replicated", "PartitionCreated", "Voted"] {
+        assert!(kinds.contains_key(told), "nothing of {told}: {kinds:?}");
+    }
+    assert_eq!(run_trial(&plan("all", &text), None, 1).digest, trial.digest);
+}
+
+#[test]
+fn a_leader_that_crashes_gives_way_and_comes_back() {
+    let steps = r#"
+[[step]]
+id = "kill"
+when = "acked"
+of = "shop"
+count = 20
+do = "crash"
+node = "b1"
+[[step]]
+after = "kill"
+wait = "20s"
+do = "restart"
+node = "b1"
+"#;
+    let text = format!(
+        "{steps}{}[[expect]]\nfact = \"elections\"\nof = \"orders-0\"\nis = \">= 1\"\n",
+        sound()
+    );
+    let trial = run_trial(&plan("all", &text), None, 1);
+    assert_eq!(trial.end, TrialEnd::Finished);
+    assert!(trial.passed(), "{:#?}", actuals(&trial));
+    let elected = |kind: &EventKind| matches!(kind, EventKind::Elected { .. });
+    assert!(trial.history.events.iter().any(|event| elected(&event.kind)));
+}
+
+#[test]
+fn what_only_the_leader_had_is_lost_by_the_election_after_it() {
+    let steps = r#"
+[[step]]
+id = "slow"
+when = "acked"
+of = "shop"
+count = 10
+do = "delay"
+links = ["b1 <-> b2", "b1 <-> b3"]
+by = "2s"
+[[step]]
+id = "kill"
+when = "acked"
+of = "shop"
+count = 25
+do = "crash"
+node = "b1"
+[[step]]
+after = "kill"
+wait = "20s"
+do = "restart"
+node = "b1"
+"#;
+    let violated = "verdict = \"violated\"\ncause = \"truncated-after-election\"";
+    let text = format!(
+        "{steps}{}",
+        expects(&[
+            ("acked-records-survive", "shop", violated),
+            ("replicas-agree", "orders", HOLDS),
+            ("committed-reads-stable", "billing", HOLDS),
+            ("cluster-heals", "cluster", HOLDS),
+        ])
+    );
+    let trial = run_trial(&plan("1", &text), None, 1);
+    assert!(trial.passed(), "{:?} {:#?}", trial.end, actuals(&trial));
+    let crate::testbed::checker::Verdict::Violated { violations } =
+        trial.judgements[0].verdict.as_ref().expect("a guarantee has one")
+    else {
+        panic!("it is violated");
+    };
+    let says: Vec<&str> = violations[0].why.iter().map(|link| &*link.says).collect();
+    let told = |part: &str| assert!(says.iter().any(|says| says.contains(part)), "{says:#?}");
+    told("was acked at orders-0@");
+    told("had fetched up to");
+    told("b1 stopped");
+    told("is elected: epoch");
+    told("b1 truncates");
+}
