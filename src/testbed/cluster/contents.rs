@@ -71,7 +71,7 @@ mod tests {
         let mut segment = batch(5, 1, b"a");
         segment.extend(batch(7, 2, b"b"));
         let whole = segment.len();
-        segment.extend(&batch(9, 2, b"c")[..80]);
+        segment.extend(&batch(9, 2, b"c")[..70]);
         let found = batches(&segment);
         let places: Vec<_> = found.iter().map(|b| (b.base.0, b.last.0, b.epoch)).collect();
         assert_eq!(places, [(5, 6, 1), (7, 8, 2)]);

@@ -7,14 +7,14 @@ use crate::{
     env::{Address, Instant},
     kafka::{
         config::{Side, find},
-        types::Offset,
+        types::{Offset, TopicPartition},
     },
     sim::{Digest, World},
     testbed::{
-        cluster::{Placement, Stage, Status, add_brokers, bootstrap},
+        cluster::{Placement, Stage, Status, add_brokers, bootstrap, contents},
         history::{EventKind, NodeName, Phase, Recorder},
         nemesis::Nemesis,
-        plan::{Action, End, GroupPlan, Plan, Start},
+        plan::{Action, End, GroupPlan, Plan, Start, TopicPlan},
         workload::{Actors, Auditor, Progress, audit_program, cast},
     },
 };
@@ -22,6 +22,11 @@ use crate::{
 /// How often the driver looks whether the trial has become quiet. Nothing in the trial depends on it but
 /// when it ends.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// How long after the heal replicas may take to be in sync again: sessions and `replica.lag.time.max.ms` pass,
+/// logs are fetched. A partition that may have lost records for good stays without a leader: then the rest of
+/// the trial is judged.
+const CLUSTER_HEALS_WITHIN: Duration = Duration::from_secs(120);
 
 /// How long reading back may take: everything is healed and at rest.
 const READ_BACK_LIMIT: Duration = Duration::from_secs(120);
@@ -176,10 +181,13 @@ impl Drive {
     async fn drain(&self, limit: Instant) -> Option<String> {
         let window = notice_window(&self.plan);
         let mut settled_since = None;
+        let heals_by = self.world.now() + CLUSTER_HEALS_WITHIN;
         loop {
+            let now = self.world.now();
             let pending = self.progress.pending(&self.plan, &self.stage);
             let pending = pending.or_else(|| self.progress.unsettled(&self.plan, &self.stage));
-            let now = self.world.now();
+            let unhealed = || self.progress.unhealed().filter(|_| now < heals_by);
+            let pending = pending.or_else(unhealed);
             match pending {
                 None => {
                     if *settled_since.get_or_insert(now) + window <= now {
@@ -210,6 +218,7 @@ impl Drive {
         let record = |kind| {
             self.stage.record(&self.trial, None, kind);
         };
+        self.look_into_logs();
         for (partition, (start, end, records)) in findings.logs {
             record(EventKind::FinalLog { partition, start, end, records });
         }
@@ -223,6 +232,27 @@ impl Drive {
             record(EventKind::FinalGroup { group, state: state.into() });
         }
         None
+    }
+}
+
+impl Drive {
+    /// Records what each replica of the plan's topics holds, by its disk.
+    fn look_into_logs(&self) {
+        let partitions = |(name, topic): (&String, &TopicPlan)| -> Vec<TopicPartition> {
+            let one = |p| TopicPartition::new(name.as_str(), p);
+            (0..topic.partitions as i32).map(one).collect()
+        };
+        let partitions: Vec<_> = self.plan.topics.iter().flat_map(partitions).collect();
+        for broker in self.placement.brokers() {
+            let disk = self.world.disk(&broker);
+            for partition in &partitions {
+                let (partition, batches) = (partition.clone(), contents(&disk, partition));
+                if !batches.is_empty() {
+                    let kind = EventKind::LogContents { partition, batches };
+                    self.stage.record(&broker, None, kind);
+                }
+            }
+        }
     }
 }
 

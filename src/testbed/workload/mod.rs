@@ -9,6 +9,7 @@ mod cast;
 mod consume;
 mod control;
 mod handle;
+mod healing;
 mod observe;
 mod operator;
 mod pace;

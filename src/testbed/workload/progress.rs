@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
+use super::healing::Healing;
 use crate::{
     kafka::types::{Offset, TopicPartition},
     testbed::{
@@ -26,6 +27,7 @@ struct Account {
     committed: BTreeMap<(Arc<str>, TopicPartition), Offset>,
     consumers: BTreeMap<NodeName, Consumer>,
     groups: BTreeMap<Arc<str>, GroupAccount>,
+    healing: Healing,
 }
 
 /// What a group's coordinator has told of it.
@@ -120,6 +122,11 @@ impl Progress {
                 None => None,
             }
         })
+    }
+
+    /// What of the cluster has not healed yet, in words.
+    pub fn unhealed(&self) -> Option<String> {
+        self.account().healing.open()
     }
 
     /// Each group's state by Kafka's name, as its coordinator's events tell it.
@@ -223,6 +230,7 @@ impl Account {
 impl Watcher for Progress {
     fn sees(&self, event: &Event) -> bool {
         let mut account = self.account();
+        account.healing.take(event);
         let node = &event.node;
         match &event.kind {
             EventKind::Appended { partition, base_offset, records, .. } => {

@@ -1,0 +1,193 @@
+//! How far the cluster has healed, from the history's events alone: tells when a trial may be judged.
+//!
+//! Every partition with replicas is to have a leader, its full ISR, logs that end alike, and all of them
+//! committed. Whether they hold the same is the checkers' to say.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    kafka::types::{Offset, TopicPartition},
+    testbed::history::{Event, EventKind, FaultKind, NodeName},
+};
+
+#[derive(Default)]
+pub(super) struct Healing(BTreeMap<TopicPartition, Account>);
+
+#[derive(Default)]
+struct Account {
+    leader: Option<NodeName>,
+    replicas: BTreeSet<NodeName>,
+    isr: BTreeSet<NodeName>,
+    ends: BTreeMap<NodeName, Offset>,
+    /// The highest high watermark of any replica.
+    committed: Offset,
+}
+
+impl Healing {
+    pub fn take(&mut self, event: &Event) {
+        let node = &event.node;
+        match &event.kind {
+            EventKind::PartitionCreated { partition, replicas, leader, isr, .. } => {
+                let account = Account {
+                    leader: leader.clone(),
+                    replicas: replicas.iter().cloned().collect(),
+                    isr: isr.iter().cloned().collect(),
+                    ..Account::default()
+                };
+                self.0.insert(partition.clone(), account);
+            }
+            EventKind::TopicDeleted { topic } => {
+                self.0.retain(|partition, _| *partition.topic.0 != **topic);
+            }
+            EventKind::Elected { partition, leader, .. } => {
+                self.with(partition, |account| account.leader.clone_from(leader));
+            }
+            EventKind::IsrShrunk { partition, isr, .. }
+            | EventKind::IsrGrown { partition, isr, .. } => {
+                self.with(partition, |account| account.isr = isr.iter().cloned().collect());
+            }
+            EventKind::ReplicasChanged { partition, replicas } => {
+                let replicas = replicas.iter().cloned().collect();
+                self.with(partition, |account| account.replicas = replicas);
+            }
+            EventKind::HighWatermark { partition, offset } => {
+                self.with(partition, |account| {
+                    account.committed = account.committed.max(*offset);
+                });
+            }
+            EventKind::Appended { partition, base_offset, records, .. }
+            | EventKind::Replicated { partition, base_offset, records, .. } => {
+                self.ends(partition, node, *base_offset + i64::from(*records));
+            }
+            EventKind::LogTruncated { partition, to: end, .. }
+            | EventKind::LogRestarted { partition, at: end }
+            | EventKind::LogRecovered { partition, end, .. } => self.ends(partition, node, *end),
+            EventKind::Fault { fault: FaultKind::WipedDisk, .. } => {
+                self.0.values_mut().for_each(|account| {
+                    account.ends.remove(node);
+                });
+            }
+            _ => {}
+        }
+    }
+
+    fn with(&mut self, partition: &TopicPartition, change: impl FnOnce(&mut Account)) {
+        if let Some(account) = self.0.get_mut(partition) {
+            change(account);
+        }
+    }
+
+    fn ends(&mut self, partition: &TopicPartition, node: &NodeName, end: Offset) {
+        self.with(partition, |account| {
+            // Few partitions, and most events are of a replica that is known.
+            match account.ends.get_mut(node) {
+                Some(known) => *known = end,
+                None => {
+                    account.ends.insert(node.clone(), end);
+                }
+            }
+        });
+    }
+
+    /// What is not healed yet, in words.
+    pub fn open(&self) -> Option<String> {
+        self.0.iter().find_map(|(partition, account)| account.open(partition))
+    }
+}
+
+impl Account {
+    fn open(&self, partition: &TopicPartition) -> Option<String> {
+        if self.replicas.len() < 2 {
+            return None;
+        }
+        let Some(leader) = &self.leader else {
+            return Some(format!("{partition} has no leader"));
+        };
+        if let Some(outside) = self.replicas.difference(&self.isr).next() {
+            return Some(format!("{outside} is not in the ISR of {partition}"));
+        }
+        let end = |node: &NodeName| self.ends.get(node).copied().unwrap_or_default();
+        let leads = end(leader);
+        if let Some(behind) = self.replicas.iter().find(|node| end(node) != leads) {
+            let theirs = end(behind);
+            return Some(format!("{behind} ends {partition} at {theirs}, {leader} at {leads}"));
+        }
+        (self.committed < leads).then(|| format!("{partition} is not committed up to its end"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Healing;
+    use crate::{
+        kafka::types::{Offset, TopicPartition},
+        testbed::history::{ElectionKind, EventKind, NodeName, Recorder, Setup},
+    };
+
+    fn open(tail: Vec<(&str, EventKind)>) -> Option<String> {
+        let partition = || TopicPartition::new("orders", 0);
+        let names = || -> Vec<NodeName> { vec!["b1".into(), "b2".into()] };
+        let created = EventKind::PartitionCreated {
+            partition: partition(),
+            topic_id: "id".into(),
+            replicas: names(),
+            leader: Some("b1".into()),
+            isr: names(),
+            epoch: 0,
+            partition_epoch: 0,
+        };
+        let batch = || EventKind::Replicated {
+            partition: partition(),
+            base_offset: Offset(0),
+            records: 3,
+            epoch: 0,
+            checksum: 0,
+        };
+        let shown = EventKind::HighWatermark { partition: partition(), offset: Offset(3) };
+        let mut events = vec![("b1", created), ("b1", batch()), ("b2", batch()), ("b1", shown)];
+        events.extend(tail);
+        let recorder = Recorder::new(Setup::default());
+        for (node, kind) in events {
+            recorder.record(0, &node.into(), None, kind);
+        }
+        let mut healing = Healing::default();
+        recorder.finish().events.iter().for_each(|event| healing.take(event));
+        healing.open()
+    }
+
+    #[test]
+    fn a_partition_is_healed_with_a_leader_its_isr_and_equal_ends() {
+        let partition = TopicPartition::new("orders", 0);
+        assert_eq!(open(vec![]), None);
+        let (from, to) = (Offset(3), Offset(2));
+        let cut = EventKind::LogTruncated { partition: partition.clone(), from, to };
+        assert_eq!(open(vec![("b2", cut)]).unwrap(), "b2 ends orders-0 at 2, b1 at 3");
+        let shrunk = EventKind::IsrShrunk {
+            partition: partition.clone(),
+            isr: vec!["b1".into()],
+            was: Vec::new(),
+            partition_epoch: 1,
+        };
+        assert_eq!(open(vec![("b1", shrunk)]).unwrap(), "b2 is not in the ISR of orders-0");
+        let elected = EventKind::Elected {
+            partition: partition.clone(),
+            leader: None,
+            was: None,
+            epoch: 1,
+            partition_epoch: 1,
+            how: ElectionKind::Leaderless,
+        };
+        assert_eq!(open(vec![("b1", elected)]).unwrap(), "orders-0 has no leader");
+        let more = |_| EventKind::Replicated {
+            partition: partition.clone(),
+            base_offset: Offset(3),
+            records: 1,
+            epoch: 0,
+            checksum: 0,
+        };
+        let told = open(["b1", "b2"].map(|node| (node, more(node))).to_vec()).unwrap();
+        assert_eq!(told, "orders-0 is not committed up to its end");
+        let deleted = EventKind::TopicDeleted { topic: "orders".into() };
+        assert_eq!(open(vec![("b1", deleted)]), None);
+    }
+}
