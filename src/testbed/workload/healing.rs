@@ -89,6 +89,12 @@ impl Healing {
         });
     }
 
+    /// Where the log of a replicated partition's leader ends: what others took beside it is no end of it.
+    pub fn end(&self, partition: &TopicPartition) -> Option<Offset> {
+        let account = self.0.get(partition).filter(|account| account.replicas.len() > 1)?;
+        account.ends.get(account.leader.as_ref()?).copied()
+    }
+
     /// What is not healed yet, in words.
     pub fn open(&self) -> Option<String> {
         self.0.iter().find_map(|(partition, account)| account.open(partition))

@@ -185,7 +185,7 @@ impl Account {
         let Some((consumer, node)) = owner else {
             return Some(format!("nobody reads {partition}"));
         };
-        let end = self.log_ends.get(partition).copied().unwrap_or_default();
+        let end = self.end(partition);
         let position = consumer.positions[partition];
         if position < end {
             return Some(format!("{node} is at {position} of {end} in {partition}"));
@@ -196,6 +196,12 @@ impl Account {
         None
     }
 
+    /// Where the partition ends for its readers.
+    fn end(&self, partition: &TopicPartition) -> Offset {
+        let told = || self.log_ends.get(partition).copied().unwrap_or_default();
+        self.healing.end(partition).unwrap_or_else(told)
+    }
+
     /// Auto-commit has not caught up with what was delivered.
     fn uncommitted(&self, group: &str, partition: &TopicPartition, live: &[NodeName]) -> bool {
         let delivered = |node: &NodeName| {
@@ -203,7 +209,7 @@ impl Account {
                 consumer.delivered && consumer.positions.contains_key(partition)
             })
         };
-        let end = self.log_ends.get(partition).copied().unwrap_or_default();
+        let end = self.end(partition);
         let committed = self.committed.get(&(Arc::from(group), partition.clone()));
         live.iter().any(delivered) && committed.copied().unwrap_or_default() < end
     }
