@@ -89,13 +89,18 @@ pub(super) fn measure(
         FactKind::Leader | FactKind::Epoch | FactKind::Isr | FactKind::Hw => {
             of_leadership(events, fact, of)
         }
-        FactKind::Elections => Ok(count(&|event| match &event.kind {
-            EventKind::Elected { partition, leader: Some(leader), was, .. } => {
-                u64::from(Index::is_of(partition, of) && was.as_ref() != Some(leader))
-            }
-            _ => 0,
-        })),
+        FactKind::Elections => Ok(elections(events, of)),
     }
+}
+
+fn elections(events: &[Event], of: &str) -> i64 {
+    let elected = |event: &&Event| match &event.kind {
+        EventKind::Elected { partition, leader: Some(leader), was, .. } => {
+            Index::is_of(partition, of) && was.as_ref() != Some(leader)
+        }
+        _ => false,
+    };
+    i64::try_from(events.iter().filter(elected).count()).unwrap_or(i64::MAX)
 }
 
 /// What the controller said last of a partition, or its leader's high watermark.

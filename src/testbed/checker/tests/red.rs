@@ -112,9 +112,19 @@ fn twins(guarantee: Guarantee) -> Twins {
         Guarantee::GroupSettles => {
             ("billing", WORK, &[("Stable", "PreparingRebalance"), ("log 0..1", "stuck a member")])
         }
+        Guarantee::ReplicasAgree
+        | Guarantee::CommittedReadsStable
+        | Guarantee::WritesAccepted
+        | Guarantee::QuorumAgrees
+        | Guarantee::ClusterHeals => return replicated_twins(guarantee),
+    };
+    Twins { of, sound, breaking }
+}
+
+fn replicated_twins(guarantee: Guarantee) -> Twins {
+    let (of, breaking): (_, &[_]) = match guarantee {
         Guarantee::ReplicasAgree => (
             "orders",
-            REPLICATED,
             &[
                 ("b3 copies 0..1 0", "b3 copies 0 0\n b3 copies 1 0 =7"),
                 ("b3 follows b1 0", "b3 leads 0@0"),
@@ -123,7 +133,6 @@ fn twins(guarantee: Guarantee) -> Twins {
         ),
         Guarantee::CommittedReadsStable => (
             "billing",
-            REPLICATED,
             &[
                 ("log 0..1", "log 0"),
                 ("log 0..1", "log 0 1=shop#9"),
@@ -131,11 +140,10 @@ fn twins(guarantee: Guarantee) -> Twins {
             ],
         ),
         Guarantee::WritesAccepted => {
-            ("shop", REPLICATED, &[("shop acks 0..1", "shop acks 0..1\n shop doubts shop#7")])
+            ("shop", &[("shop acks 0..1", "shop acks 0..1\n shop doubts shop#7")])
         }
         Guarantee::QuorumAgrees => (
             "cluster",
-            REPLICATED,
             &[
                 ("b2 copies M 0..2 1", "b2 copies M 0..1 1"),
                 ("b2 leads M 2@3", "b2 leads M 1@3"),
@@ -145,7 +153,6 @@ fn twins(guarantee: Guarantee) -> Twins {
         ),
         Guarantee::ClusterHeals => (
             "cluster",
-            REPLICATED,
             &[
                 ("b3 copies 0..1 0", "b3 copies 0 0"),
                 ("trial checks", "c shrinks b1,b2\n trial checks"),
@@ -153,8 +160,9 @@ fn twins(guarantee: Guarantee) -> Twins {
                 ("b1 shows 2", "b1 shows 1"),
             ],
         ),
+        other => unreachable!("{other:?} is not about replicas"),
     };
-    Twins { of, sound, breaking }
+    Twins { of, sound: REPLICATED, breaking }
 }
 
 /// Every guarantee a scenario file may name.
