@@ -176,6 +176,7 @@ impl<'a> Watch<'a> {
             | EventKind::MemberLeft { .. }
             | EventKind::RebalanceStarted { .. }
             | EventKind::Generation { .. }
+            | EventKind::GroupLoaded { .. }
             | EventKind::OffsetsCommitted { .. }
             | EventKind::CommitRejected { .. } => self.take_coordinator(event),
             _ => self.take_member(event),
@@ -244,6 +245,7 @@ impl<'a> Watch<'a> {
         | EventKind::MemberLeft { group, .. }
         | EventKind::RebalanceStarted { group, .. }
         | EventKind::Generation { group, .. }
+        | EventKind::GroupLoaded { group, .. }
         | EventKind::OffsetsCommitted { group, .. }
         | EventKind::CommitRejected { group, .. }) = &event.kind
         else {

@@ -36,6 +36,11 @@ pub(super) fn kind_of(event: GroupEvent) -> Option<EventKind> {
         GroupEvent::AssignmentSet { group, generation, members, owners } => {
             generation_of(group, generation.0, members, owners)
         }
+        GroupEvent::Loaded { group, generation, members } => EventKind::GroupLoaded {
+            group: group.0,
+            generation: generation.0,
+            members: members.into_iter().map(|member| member.client).collect(),
+        },
         GroupEvent::OffsetsCommitted { group, who, offsets, .. } => {
             let reach = |(partition, offset)| OffsetReach { partition, offset };
             EventKind::OffsetsCommitted {

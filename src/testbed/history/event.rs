@@ -370,6 +370,13 @@ pub enum EventKind {
         group: Arc<str>,
         reason: Arc<str>,
     },
+    /// A coordinator has read the group from its log; a rebalance that an earlier one had begun is
+    /// forgotten.
+    GroupLoaded {
+        group: Arc<str>,
+        generation: i32,
+        members: Vec<Arc<str>>,
+    },
     /// The generation's assignment is decided. Owners are client ids, as the actors set them.
     Generation {
         group: Arc<str>,

@@ -51,7 +51,8 @@ impl Roles {
 fn coordinator(group: &str, recorder: &Recorder) -> Option<NodeName> {
     let of_group = |kind: &EventKind| match kind {
         EventKind::MemberJoined { group: joined, .. }
-        | EventKind::Generation { group: joined, .. } => **joined == *group,
+        | EventKind::Generation { group: joined, .. }
+        | EventKind::GroupLoaded { group: joined, .. } => **joined == *group,
         _ => false,
     };
     recorder.with(|history| {

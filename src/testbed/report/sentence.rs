@@ -183,6 +183,10 @@ fn group(kind: &EventKind) -> Option<String> {
             format!("{client} is out of {group}: {reason}")
         }
         EventKind::RebalanceStarted { group, reason } => format!("rebalances {group}: {reason}"),
+        EventKind::GroupLoaded { group, generation, members } => {
+            let members = words::count(members.len(), "member");
+            format!("{group} loaded in generation {generation}, {members}")
+        }
         EventKind::Generation { group, generation, owners, .. } => {
             let owners: Vec<String> =
                 owners.iter().map(|(partition, owner)| format!("{partition} {owner}")).collect();

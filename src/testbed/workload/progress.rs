@@ -31,8 +31,8 @@ struct Account {
 }
 
 /// What a group's coordinator has told of it.
+#[derive(Default)]
 struct GroupAccount {
-    coordinator: NodeName,
     rebalancing: bool,
     generation: i32,
     /// Members of that generation.
@@ -214,15 +214,8 @@ impl Account {
         live.iter().any(delivered) && committed.copied().unwrap_or_default() < end
     }
 
-    fn group(&mut self, name: &Arc<str>, coordinator: &NodeName) -> &mut GroupAccount {
-        let group = self.groups.entry(Arc::clone(name)).or_insert_with(|| GroupAccount {
-            coordinator: coordinator.clone(),
-            rebalancing: false,
-            generation: 0,
-            members: 0,
-        });
-        group.coordinator.clone_from(coordinator);
-        group
+    fn group(&mut self, name: &Arc<str>) -> &mut GroupAccount {
+        self.groups.entry(Arc::clone(name)).or_default()
     }
 
     fn consumer(&mut self, node: &NodeName) -> &mut Consumer {
@@ -252,10 +245,11 @@ impl Watcher for Progress {
                 }
             }
             EventKind::RebalanceStarted { group, .. } => {
-                account.group(group, node).rebalancing = true;
+                account.group(group).rebalancing = true;
             }
-            EventKind::Generation { group, generation, members, .. } => {
-                let group = account.group(group, node);
+            EventKind::Generation { group, generation, members, .. }
+            | EventKind::GroupLoaded { group, generation, members } => {
+                let group = account.group(group);
                 (group.rebalancing, group.members) = (false, members.len());
                 group.generation = *generation;
             }
@@ -283,12 +277,7 @@ impl Watcher for Progress {
                 let consumer = account.consumer(node);
                 consumer.positions.retain(|partition, _| !partitions.contains(partition));
             }
-            EventKind::MachineStopped { .. } => {
-                *account.consumer(node) = Consumer::default();
-                // A coordinator that comes back has its groups as their last generation left them.
-                let coordinated = account.groups.values_mut().filter(|g| g.coordinator == *node);
-                coordinated.for_each(|group| group.rebalancing = false);
-            }
+            EventKind::MachineStopped { .. } => *account.consumer(node) = Consumer::default(),
             _ => {}
         }
         false

@@ -80,6 +80,12 @@ pub enum GroupEvent {
         members: Vec<Participant>,
         owners: Vec<(TopicPartition, Participant)>,
     },
+    /// A coordinator has read the group from its log: what an earlier one had begun is forgotten.
+    Loaded {
+        group: GroupId,
+        generation: GenerationId,
+        members: Vec<Participant>,
+    },
     OffsetsCommitted {
         group: GroupId,
         /// `None` for a commit from outside of the group.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Effect, GroupCoordinator, GroupState, Now, group_state::Group, turn::Due};
+use super::{Effect, GroupCoordinator, GroupEvent, GroupState, Now, group_state::Group, turn::Due};
 use crate::kafka::{
     coordinator::records::{GroupRecord, RecordError},
     types::GroupId,
@@ -49,6 +49,11 @@ impl GroupCoordinator {
             for member in &members {
                 turn.renew_session(member.as_str());
             }
+            turn.observe(GroupEvent::Loaded {
+                group: id.clone(),
+                generation: turn.group.generation,
+                members: turn.group.participants(),
+            });
             if members.len() > turn.config.max_size {
                 turn.prepare_rebalance("the group is larger than group.max.size".into());
             }

@@ -154,6 +154,10 @@ impl Names {
                     owners.iter().map(|(partition, owner)| format!(" {partition}:{}", who(owner)));
                 format!("assignment {generation}{}", owners.collect::<String>())
             }
+            GroupEvent::Loaded { generation, members, .. } => {
+                let members: Vec<String> = members.iter().map(who).collect();
+                format!("loaded in generation {generation} [{}]", members.join(" "))
+            }
             GroupEvent::OffsetsCommitted { who: member, offsets, .. } => {
                 let offsets = offsets.iter().map(|(p, offset)| format!(" {p}@{offset}"));
                 format!("committed by {}{}", member.client, offsets.collect::<String>())
