@@ -29,6 +29,7 @@ fn members_survive_a_restart_with_a_whole_session() {
             a <- commit t-0 ok
         tick 9s
         restart
+            * loaded in generation 1 [a~1 b~2]
         tick 9s
         beat a
             a <- beat ok
@@ -75,6 +76,7 @@ fn what_was_not_durable_is_gone_after_a_restart() {
         sync a a=t-0,t-1
             + g generation 2 a~1:t-0,t-1 b~4:nothing
         restart
+            * loaded in generation 1 [a~1]
         describe
             Stable range [a~1]
         fetch
@@ -109,6 +111,7 @@ fn a_group_that_became_too_large_rebalances_after_a_restart() {
         sync b
             b <- sync t-1
         restart max-size=1
+            * loaded in generation 1 [a~1 b~2]
             * rebalance of 1: the group is larger than group.max.size
         commit b t-0=3
             + g t-0@3

@@ -23,6 +23,7 @@ fn an_empty_group_is_forgotten_after_the_retention() {
             * committed by a t-0@5
             a <- commit t-0 ok
         restart
+            * loaded in generation 1 [a~1]
         leave a
             * a~1 left: it left the group
             * rebalance of 1: a~1 left
@@ -67,6 +68,7 @@ fn an_active_group_keeps_what_its_members_read() {
             * committed by a t-0@5 u-0@6
             a <- commit t-0 ok u-0 ok
         restart
+            * loaded in generation 1 [a~1]
         tick 1700s
         beat a
             a <- beat ok
@@ -97,6 +99,7 @@ fn offsets_of_simple_groups_expire_one_by_one() {
             * committed by outside t-1@2
             outside <- commit t-1 ok
         restart
+            * loaded in generation 0 []
         tick 2400s
             at 3600.000s
             + g t-0 removed
@@ -122,6 +125,7 @@ fn a_deserted_group_without_offsets_is_forgotten() {
             a <- join MEMBER_ID_REQUIRED a~1
             + g generation 0
         restart
+            * loaded in generation 0 []
         tick 600s
             at 600.000s
             + g removed
