@@ -76,6 +76,11 @@ fn faults(trial: &Trial) -> Vec<String> {
         TrialEnd::Finished => {}
         TrialEnd::NoProgress { what } => faults.push(format!("no progress: {what}")),
         TrialEnd::Crashed { message, .. } => faults.push(format!("crash: {message}")),
+        TrialEnd::Broken(broken) => {
+            faults.push(format!("invariant {} broke: {}", broken.invariant, broken.what));
+            let why = broken.why.iter();
+            faults.extend(why.map(|link| format!("      {} {}", link.event, link.says)));
+        }
     }
     let broken = |judgement: &&Judgement| {
         !judgement.met && !matches!(judgement.verdict, Some(Verdict::Unknown { .. }))
