@@ -47,14 +47,7 @@ pub(super) fn measure(
         }
         FactKind::Committed | FactKind::Lag => {
             at_end()?;
-            let (group, partition) = of.split_once(' ').ok_or("expected GROUP PARTITION")?;
-            let partition = partition_of(partition).ok_or("expected GROUP PARTITION")?;
-            let committed = last_commit(index, group, &partition);
-            if fact == FactKind::Committed {
-                return committed.map(|offset| offset.0).ok_or("nothing is committed".into());
-            }
-            let log = index.logs.get(&partition).ok_or("the log was not read back")?;
-            Ok(log.end - committed.unwrap_or(Offset(0)))
+            committed(index, fact, of)
         }
         FactKind::Generation => last_generation(events, of),
         FactKind::Rebalances => Ok(count(&|event| {
@@ -91,6 +84,18 @@ pub(super) fn measure(
         }
         FactKind::Elections => Ok(elections(events, of)),
     }
+}
+
+/// A group's last commit of a partition, or what is left behind it: `billing orders-0`.
+fn committed(index: &Index<'_>, fact: FactKind, of: &str) -> Result<i64, String> {
+    let (group, partition) = of.split_once(' ').ok_or("expected GROUP PARTITION")?;
+    let partition = partition_of(partition).ok_or("expected GROUP PARTITION")?;
+    let committed = last_commit(index, group, &partition);
+    if fact == FactKind::Committed {
+        return committed.map(|offset| offset.0).ok_or("nothing is committed".into());
+    }
+    let log = index.logs.get(&partition).ok_or("the log was not read back")?;
+    Ok(log.end - committed.unwrap_or(Offset(0)))
 }
 
 fn elections(events: &[Event], of: &str) -> i64 {

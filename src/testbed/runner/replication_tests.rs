@@ -19,11 +19,12 @@ limit = "5m"
 [cluster]
 brokers = 3
 [cluster.config]
-offsets.topic.replication.factor = 1
+offsets.topic.replication.factor = 3
 offsets.topic.num.partitions = 1
 min.insync.replicas = 2
 [topics.orders]
 partitions = 1
+replicas = [["b1", "b2", "b3"]]
 [producers.shop]
 topic = "orders"
 records = 40
@@ -44,12 +45,7 @@ auto.offset.reset = "earliest"
 "#
     );
     let scenario = Scenario::load("trial", "trial", &text, &[]);
-    let mut plan = Plan::clone(&scenario.unwrap_or_else(|problems| panic!("{problems}")).plan);
-    plan.cluster.config.insert("offsets.topic.replication.factor".into(), "3".into());
-    let orders = plan.topics.get_mut("orders").expect("the text has it");
-    orders.replication_factor = 3;
-    orders.replicas = Some(vec![["b1", "b2", "b3"].map(str::to_owned).to_vec()]);
-    Arc::new(plan)
+    scenario.unwrap_or_else(|problems| panic!("{problems}")).plan
 }
 
 fn expects(guarantees: &[(&str, &str, &str)]) -> String {

@@ -56,22 +56,12 @@ pub(super) fn setup(plan: &Plan, seed: u64) -> Setup {
         producers: plan.producers.iter().map(producer).collect(),
         groups: groups.chain(readers).collect(),
         loses_packets: plan.network.loss > 0.0,
-        behaviours: Vec::new(),
-        voters: voters(plan.cluster.brokers),
+        behaviours: plan.behaviour.changed().map(|(switch, _)| switch.key.into()).collect(),
+        voters: plan.cluster.controllers.names().map(Into::into).collect(),
         min_insync_replicas: min_insync_replicas(&plan.cluster.config).unwrap_or(1),
     }
 }
 
 fn min_insync_replicas(config: &ConfigMap) -> Option<u32> {
     config.get("min.insync.replicas").and_then(|value| value.parse().ok())
-}
-
-/// Who votes where nobody says: as many of the first brokers as make 1, 3 or 5.
-fn voters(brokers: u32) -> Vec<Arc<str>> {
-    let count = match brokers {
-        0..3 => 1,
-        3..5 => 3,
-        _ => 5,
-    };
-    (1..=count).map(|id| format!("b{id}").into()).collect()
 }
