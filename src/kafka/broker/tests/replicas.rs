@@ -95,12 +95,14 @@ impl Stage {
         });
     }
 
-    /// What a broker's replicas went through.
+    /// What a broker's replica of the partition went through.
     pub(super) fn changes(&self, broker: i32) -> Vec<ReplicaChange> {
         let events = self.events.lock().unwrap();
         let of_broker = events.iter().filter(|(id, _)| *id == broker);
         let change = |(_, event): &(i32, Event)| match event {
-            Event::Replica { change, .. } => Some(change.clone()),
+            Event::Replica { partition, change, .. } if partition.topic.as_str() == "t" => {
+                Some(change.clone())
+            }
             _ => None,
         };
         of_broker.filter_map(change).collect()
