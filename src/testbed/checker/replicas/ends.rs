@@ -142,8 +142,7 @@ impl<'a> Partition<'a> {
     /// A leader shows what it has between `from` and `to`.
     fn show(&mut self, event: &'a Event, epoch: i32, from: Offset, to: Offset) -> Option<Seen> {
         let log = &self.replicas.get(&*event.node)?.log;
-        let batches: Vec<Placed> =
-            log.between(from.max(self.cleaned), to).iter().copied().collect();
+        let batches: Vec<Placed> = log.between(from.max(self.cleaned), to).to_vec();
         let mut seen = None;
         for Placed { batch, event: there } in batches {
             self.examine(Invariant::CommittedStays);
