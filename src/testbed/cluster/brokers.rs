@@ -144,6 +144,7 @@ pub fn add_brokers(
         cluster_id: CLUSTER_ID.into(),
         listen: endpoint.advertised.clone(),
         brokers: brokers.to_vec(),
+        controllers: Vec::new(),
         voters: voters.clone(),
         topics: placement.topics.clone(),
         config: config.clone(),

@@ -28,15 +28,15 @@ use crate::{
     sim::{MachineOptions, World, WorldOptions},
 };
 
-const PORT: u16 = 9092;
+pub(super) const PORT: u16 = 9092;
 
-struct Deaf;
+pub(super) struct Deaf;
 
 impl Observer for Deaf {
     fn observe(&self, _: Event) {}
 }
 
-fn node() -> NodeConfig {
+pub(super) fn node() -> NodeConfig {
     let pairs = [
         ("offsets.topic.replication.factor", "1"),
         ("offsets.topic.num.partitions", "2"),
@@ -51,6 +51,7 @@ fn node() -> NodeConfig {
         cluster_id: "test".into(),
         listen: advertised.clone(),
         brokers: vec![BrokerEndpoint { id: BrokerId(1), advertised, rack: None }],
+        controllers: Vec::new(),
         voters: [BrokerId(1)].into(),
         topics: vec![InitialTopic {
             name: TopicName::from("t"),
@@ -131,7 +132,7 @@ pub(super) fn beside_a_quorum<F>(
     }
 }
 
-fn start_node(world: &World, machine: &str, lifetime: Duration, config: NodeConfig) {
+pub(super) fn start_node(world: &World, machine: &str, lifetime: Duration, config: NodeConfig) {
     world.start(machine, move |env| {
         Box::pin(async move {
             let clock = Arc::clone(&env.clock);

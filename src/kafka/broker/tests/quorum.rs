@@ -35,7 +35,7 @@ async fn quorum(wire: &mut Wire) -> (i32, i32, i64, Vec<(i32, i64)>) {
     (partition.leader_id.0, partition.leader_epoch, partition.high_watermark, voters)
 }
 
-async fn make(wire: &mut Wire, name: &'static str) -> i16 {
+pub(super) async fn make(wire: &mut Wire, name: &'static str) -> i16 {
     let wanted = CreatableTopic::default()
         .with_name(topic(name))
         .with_num_partitions(1)
@@ -44,7 +44,7 @@ async fn make(wire: &mut Wire, name: &'static str) -> i16 {
     wire.ask(7, &request).await.topics[0].error_code
 }
 
-async fn topics(wire: &mut Wire) -> Vec<String> {
+pub(super) async fn topics(wire: &mut Wire) -> Vec<String> {
     let answer = wire.ask(9, &MetadataRequest::default().with_topics(None)).await;
     answer.topics.iter().map(|topic| topic.name.as_ref().unwrap().to_string()).collect()
 }
