@@ -71,7 +71,7 @@ impl Shape {
     }
 
     /// The node shuts down in order after `lifetime`.
-    pub fn start_for(self, world: &World, id: i32, lifetime: Duration) {
+    fn start_for(self, world: &World, id: i32, lifetime: Duration) {
         start_node(world, &machine(id), lifetime, self.config(id));
     }
 
@@ -99,11 +99,22 @@ impl Shape {
     where
         F: Future<Output = ()> + Send + 'static,
     {
+        self.run_for(|_| FOREVER, body);
+    }
+
+    /// The same with nodes that shut down in order after a while.
+    pub fn run_for<F>(
+        self,
+        lifetime: fn(i32) -> Duration,
+        body: impl FnOnce(World, Env) -> F + Send + 'static,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
         let run = move || {
             World::run(5, WorldOptions::default(), |world| async move {
                 for id in self.ids() {
                     world.add_machine(&machine(id), MachineOptions::default());
-                    self.start(&world, id);
+                    self.start_for(&world, id, lifetime(id));
                 }
                 world.add_machine("client", MachineOptions::default());
                 let handle = world.clone();

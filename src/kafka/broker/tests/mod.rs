@@ -1,5 +1,6 @@
 //! The broker through the wire, in the simulated world.
 
+mod administration;
 mod apart;
 mod bench;
 mod cluster;

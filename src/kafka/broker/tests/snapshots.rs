@@ -4,11 +4,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use kafka_protocol::messages::DeleteTopicsRequest;
+use rand::Rng as _;
 
 use super::{
     bench::{NodeConfig, Wire, pause},
     cluster::{Shape, machine, set},
     quorum::{make, topics},
+    requests::topic,
 };
 use crate::{
     env::Env,
@@ -140,4 +143,62 @@ fn a_voter_that_slept_through_snapshots_fetches_one_though_its_power_goes_meanwh
 #[test]
 fn an_observer_does_the_same() {
     sleeps_through_snapshots(2, 2);
+}
+
+#[test]
+fn a_topic_of_the_plan_that_was_deleted_stays_away_after_a_start_from_a_snapshot() {
+    let shape = Shape { brokers: 1, controllers: 0, change: soon };
+    shape.run(move |world, env| async move {
+        let mut wire = open(&env, 1).await;
+        let delete = DeleteTopicsRequest::default().with_topic_names(vec![topic("t")]);
+        assert_eq!(wire.ask(4, &delete).await.responses[0].error_code, 0);
+        pause(&env, Duration::from_secs(600)).await;
+        assert!(offset(&files(&world, 1, ".log")[0]) > 100);
+        world.power_loss("b1");
+        shape.start(&world, 1);
+        assert_eq!(topics(&mut open(&env, 1).await).await, [""; 0]);
+        assert_eq!(make(&mut open(&env, 1).await, "other").await, 0);
+        pause(&env, Duration::from_secs(5)).await;
+        assert_eq!(topics(&mut open(&env, 1).await).await, ["other"]);
+    });
+}
+
+/// Waits until a file of the metadata log ends so, for so long at most, and a little longer.
+async fn catch(world: &World, env: &Env, ending: &str, patience: Duration) -> bool {
+    let given_up = env.clock.now() + patience;
+    while files(world, 1, ending).is_empty() {
+        if env.clock.now() >= given_up {
+            return false;
+        }
+        pause(env, Duration::from_millis(1)).await;
+    }
+    let more = env.rng.stream("more").next_u32() % 3000;
+    pause(env, Duration::from_micros(u64::from(more))).await;
+    true
+}
+
+#[test]
+fn a_loss_of_power_while_snapshots_are_written_or_logs_cleaned_loses_no_metadata() {
+    let shape = Shape { brokers: 1, controllers: 0, change: soon };
+    shape.run(move |world, env| async move {
+        make_all(&env, 1).await;
+        let (mut while_written, mut while_cleaned) = (0, 0);
+        for round in 0..20 {
+            world.power_loss("b1");
+            let started = env.clock.now();
+            shape.start(&world, 1);
+            let mut wire = open(&env, 1).await;
+            assert_eq!(topics(&mut wire).await, all(), "round {round}");
+            if round % 2 == 0 {
+                let caught = catch(&world, &env, ".part", Duration::from_secs(20)).await;
+                while_written += u32::from(caught);
+            } else {
+                let almost = Duration::from_secs(60) - Duration::from_millis(1);
+                env.clock.sleep_until(started + almost).await;
+                let caught = catch(&world, &env, ".deleted", Duration::from_millis(200)).await;
+                while_cleaned += u32::from(caught);
+            }
+        }
+        assert!(while_written > 3 && while_cleaned > 3, "{while_written} {while_cleaned}");
+    });
 }
