@@ -63,6 +63,7 @@ pub fn node(address: &Address, pairs: Pairs) -> NodeConfig {
         cluster_id: "test".into(),
         listen: address.clone(),
         brokers: vec![BrokerEndpoint { id, advertised, rack: None }],
+        controllers: Vec::new(),
         voters: [id].into(),
         topics: vec![InitialTopic {
             name: TopicName::from(TOPIC),

@@ -130,6 +130,7 @@ async fn start(seats: &[Seat], config: &BrokerConfig) -> anyhow::Result<Vec<Node
             cluster_id: cluster_id.clone(),
             listen: seat.listen.clone(),
             brokers: brokers.clone(),
+            controllers: Vec::new(),
             voters: NodeConfig::first_voters(&brokers),
             topics: Vec::new(),
             config: config.clone(),

@@ -114,7 +114,7 @@ impl Call<'_> {
 
 /// Handles one request. May wait for long: for records to come, a group to form, a disk to sync.
 pub(super) async fn handle(broker: &Arc<Broker>, peer: &Address, frame: Bytes) -> Answer {
-    let (api, call) = read(peer, frame)?;
+    let (api, call) = read(broker, peer, frame)?;
     match api.audience {
         Audience::Nodes => handle_nodes(broker, api, &call).await,
         Audience::Controller => {
@@ -144,18 +144,23 @@ pub(super) async fn handle(broker: &Arc<Broker>, peer: &Address, frame: Bytes) -
 
 /// Handles a request that another broker has sent on to the controller.
 pub(super) async fn handle_sent_on(broker: &Arc<Broker>, peer: &Address, frame: Bytes) -> Answer {
-    let (api, call) = read(peer, frame)?;
+    let (api, call) = read(broker, peer, frame)?;
     match api.audience {
         Audience::Controller => decide(broker, api, &call).await,
         _ => Err(Close::NotServed { key: api.key as i16, version: call.version() }),
     }
 }
 
-fn read(peer: &Address, frame: Bytes) -> Result<(&'static Api, Call<'_>), Close> {
+fn read<'a>(
+    broker: &Broker,
+    peer: &'a Address,
+    frame: Bytes,
+) -> Result<(&'static Api, Call<'a>), Close> {
     let mut body = frame;
     let head = RequestHead::take(&mut body)?;
     let (key, version) = (head.api_key, head.version);
-    let api = handlers::served::find(key).ok_or(Close::NotServed { key, version })?;
+    let api = handlers::served::find(key).filter(|api| api.is_served_by(&broker.config));
+    let api = api.ok_or(Close::NotServed { key, version })?;
     // ApiVersions answers a version it does not know, so that the client can ask again.
     if !api.serves(version) && api.key != ApiKey::ApiVersions {
         return Err(Close::NotServed { key, version });
@@ -227,7 +232,7 @@ async fn handle_clients(broker: &Arc<Broker>, api: &Api, call: &Call<'_>) -> Ans
         ApiKey::DeleteGroups => handlers::delete_groups::handle(broker, call).await,
         ApiKey::OffsetDelete => handlers::offset_delete::handle(broker, call).await,
         ApiKey::FindCoordinator => handlers::find_coordinator::handle(broker, call),
-        ApiKey::ApiVersions => handlers::api_versions::handle(call),
+        ApiKey::ApiVersions => handlers::api_versions::handle(broker, call),
         ApiKey::DeleteRecords => handlers::delete_records::handle(broker, call).await,
         ApiKey::DescribeConfigs => handlers::describe_configs::handle(broker, call),
         ApiKey::InitProducerId => handlers::init_producer_id::handle(broker, call),

@@ -3,9 +3,13 @@
 //!
 //! Loading follows the quorum's high watermark at once; publishing, which opens partitions and so waits for the disk,
 //! is a task's, and begins once the controller has said that the broker has caught up: an image of long ago would
-//! have it open, and put aside, what is not its own any more (`MetadataLoader`, `BrokerMetadataPublisher`).
+//! have it open, and put aside, what is not its own any more (`MetadataLoader`, `BrokerMetadataPublisher`). From what is
+//! loaded the node makes snapshots, which the quorum's task writes.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{
+    Arc, Mutex, MutexGuard,
+    atomic::{AtomicI64, Ordering},
+};
 
 use bytes::Bytes;
 
@@ -13,18 +17,20 @@ use super::{
     BrokerEndpoint,
     observer::{Event, MetadataChange, Observer},
     partitions::Partition,
+    quorum::{Contents, SnapshotSchedule, encode_snapshot},
     retirement,
     signal::Signal,
     startup,
     state::Broker,
 };
 use crate::{
-    env::Address,
+    env::{Address, Instant},
     kafka::{
         log::{LogError, MinOneMessage},
         metadata::{Image, MetadataRecord, TopicImage},
         protocol::batch::Batches,
-        types::{BrokerId, Offset},
+        raft::OffsetAndEpoch,
+        types::{BrokerId, LeaderEpoch, Offset, Timestamp, TopicPartition},
     },
 };
 
@@ -35,6 +41,7 @@ pub(super) struct MetadataStore {
     /// `__cluster_metadata-0`.
     pub log: Arc<Partition>,
     state: Mutex<State>,
+    next_start: AtomicI64,
     committed: Signal<Offset>,
     published: Signal<Offset>,
     open: Signal<bool>,
@@ -45,23 +52,54 @@ pub(super) struct MetadataStore {
 struct State {
     loaded: Loaded,
     image: Arc<Image>,
+    snapshots: SnapshotSchedule,
 }
 
 /// What all committed records add up to.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Loaded {
     pub image: Arc<Image>,
     /// Records before it are in the image.
     pub end: Offset,
+    /// Of the last of them, and when it was appended.
+    epoch: LeaderEpoch,
+    last_appended: Timestamp,
     /// Whether there ever was a topic, though all may be deleted.
     pub has_had_topics: bool,
 }
 
+impl Default for Loaded {
+    fn default() -> Self {
+        Loaded {
+            image: Arc::default(),
+            end: Offset(0),
+            epoch: LeaderEpoch(0),
+            last_appended: Timestamp::NONE,
+            has_had_topics: false,
+        }
+    }
+}
+
 impl Loaded {
+    /// Nobody makes a snapshot before the cluster has had its first topics, so there were some.
+    fn of_snapshot(id: OffsetAndEpoch, contents: Contents) -> Self {
+        Loaded {
+            image: Arc::new(contents.image),
+            end: id.offset,
+            epoch: id.epoch,
+            last_appended: contents.last_contained,
+            has_had_topics: true,
+        }
+    }
+
     /// Tells of what each record changes.
     fn replay(&mut self, batches: Bytes, mut tell: impl FnMut(Offset, MetadataChange)) {
         let mut image = Image::clone(&self.image);
         for batch in Batches::new(batches).flatten() {
+            if batch.header.last_offset() >= self.end {
+                self.epoch = batch.header.leader_epoch;
+                self.last_appended = batch.header.max_timestamp;
+            }
             // Control records are the quorum's own.
             if batch.header.last_offset() < self.end || batch.header.attributes.is_control() {
                 self.end = self.end.max(batch.header.next_offset());
@@ -89,11 +127,13 @@ impl Loaded {
 }
 
 impl MetadataStore {
-    pub fn new(log: Arc<Partition>, observer: Arc<dyn Observer>) -> Self {
-        let state = State { loaded: Loaded::default(), image: Arc::default() };
+    pub fn new(log: Arc<Partition>, observer: Arc<dyn Observer>, now: Instant) -> Self {
+        let snapshots = SnapshotSchedule::new(now);
+        let state = State { loaded: Loaded::default(), image: Arc::default(), snapshots };
         MetadataStore {
             log,
             state: Mutex::new(state),
+            next_start: AtomicI64::new(0),
             committed: Signal::new(Offset(0)),
             published: Signal::new(Offset(0)),
             open: Signal::new(false),
@@ -114,7 +154,8 @@ impl MetadataStore {
     pub fn commit(&self, offset: Offset) {
         let offset = self.log.log().set_high_watermark(offset);
         self.log.waiters.wake_all();
-        self.committed.set(offset);
+        // What a snapshot has is committed, also while the quorum does not say so yet.
+        self.committed.set(offset.max(self.committed.get()));
     }
 
     /// Replays what is committed.
@@ -131,9 +172,10 @@ impl MetadataStore {
             };
             match read {
                 Ok(read) if !read.records.is_empty() => {
+                    state.snapshots.loaded(read.records.len() as u64);
                     state.loaded.replay(read.records, |offset, change| {
                         self.observer.observe(Event::Metadata { offset, change });
-                    })
+                    });
                 }
                 Ok(_) => return Ok(state.loaded.clone()),
                 Err(error) => {
@@ -145,15 +187,52 @@ impl MetadataStore {
         }
     }
 
-    /// Begins again with a snapshot that reaches up to `end`.
-    pub fn load_snapshot(&self, batches: Bytes, end: Offset) {
-        let mut loaded = Loaded::default();
-        // Whoever read the records that it stands for has told of them.
-        loaded.replay(batches, |_, _| {});
-        // Offsets within a snapshot are its own.
-        loaded.end = end;
-        self.lock().loaded = loaded;
-        self.committed.set(end);
+    /// Begins again with a snapshot, if that has more than is loaded.
+    pub fn load_snapshot(&self, now: Instant, id: OffsetAndEpoch, contents: Contents) {
+        let mut state = self.lock();
+        if id.offset <= state.loaded.end {
+            return;
+        }
+        state.loaded = Loaded::of_snapshot(id, contents);
+        state.snapshots.snapshot_loaded(now);
+        drop(state);
+        self.committed.set(id.offset.max(self.committed.get()));
+    }
+
+    /// What a snapshot shall be made of, if it is time for one.
+    fn due_snapshot(&self, broker: &Broker) -> Option<Loaded> {
+        let mut state = self.lock();
+        let now = broker.env.clock.now();
+        // A snapshot does not tell whether there were topics before it.
+        let has_begun = broker.config.topics.is_empty() || state.loaded.has_had_topics;
+        if !has_begun || !state.snapshots.is_due(now, &broker.config.config.metadata_log) {
+            return None;
+        }
+        state.snapshots.begin(now);
+        Some(state.loaded.clone())
+    }
+
+    /// The snapshot is on the disk, or is not wanted.
+    pub fn snapshot_written(&self) {
+        self.lock().snapshots.written();
+    }
+
+    /// What a start may rely on: of the log what is durable and committed, which nothing takes away again.
+    pub fn recovery_point(&self) -> (TopicPartition, Offset) {
+        let log = self.log.log();
+        (self.log.id.clone(), log.recovery_point().min(log.high_watermark()))
+    }
+
+    /// Where the log starts, or is about to. It is kept also where the segments' names tell it: a power loss may bring
+    /// back some of those that were removed.
+    pub fn start_to_keep(&self) -> Option<(TopicPartition, Offset)> {
+        let start = self.log.log().start_offset().0.max(self.next_start.load(Ordering::Relaxed));
+        (start > 0).then(|| (self.log.id.clone(), Offset(start)))
+    }
+
+    /// The log is about to be emptied, and to start there.
+    pub fn will_start_at(&self, start: Offset) {
+        self.next_start.store(start.0, Ordering::Relaxed);
     }
 
     /// The last record the broker has read: of those it goes by or, before there are any, of those it knows.
@@ -192,7 +271,14 @@ pub(super) async fn run(broker: Arc<Broker>) {
     loop {
         let seen = committed.get();
         let is_caught_up = broker.lifecycle.caught_up.get();
-        let brought = match broker.metadata.load() {
+        let loaded = broker.metadata.load();
+        if let Some(due) = broker.metadata.due_snapshot(&broker) {
+            let id = OffsetAndEpoch::new(due.end, due.epoch);
+            let now = broker.env.clock.wall_time();
+            let contents = encode_snapshot(&due.image, due.epoch, due.last_appended, now);
+            broker.quorum.write_snapshot(id, contents);
+        }
+        let brought = match loaded {
             Ok(loaded) if is_caught_up => broker.publish(loaded).await,
             loaded => loaded.map(drop),
         };
@@ -237,7 +323,9 @@ impl Broker {
         }
         let is_unfenced = loaded.image.broker(self.id()).is_some_and(|broker| !broker.fenced);
         let has_topics = self.config.topics.is_empty() || loaded.has_had_topics;
-        if is_unfenced && has_topics && !store.open.get() {
+        // A controller alone has nothing to wait for.
+        let is_ready = !self.config.is_broker() || (is_unfenced && has_topics);
+        if is_ready && !store.open.get() {
             store.open.set(true);
         }
         Ok(())

@@ -65,16 +65,21 @@ pub struct InitialTopic {
     pub config: Vec<(String, String)>,
 }
 
-/// What one broker is told before it starts.
+/// What one node is told before it starts.
+///
+/// Which roles it has (`process.roles`) follows from where it is named: among the brokers, the voters, or both.
 #[derive(Clone, Debug)]
 pub struct NodeConfig {
+    /// `node.id`
     pub broker_id: BrokerId,
     /// What its data directory must say too, if it was used before.
     pub cluster_id: String,
     pub listen: Address,
-    /// All brokers, this one among them.
+    /// All brokers.
     pub brokers: Vec<BrokerEndpoint>,
-    /// Those of them that vote in the metadata quorum, and so may be the controller: `controller.quorum.voters`.
+    /// How to reach the voters that are not brokers.
+    pub controllers: Vec<BrokerEndpoint>,
+    /// Who votes in the metadata quorum, and so may be the controller: `controller.quorum.voters`.
     pub voters: BTreeSet<BrokerId>,
     pub topics: Vec<InitialTopic>,
     pub config: BrokerConfig,
@@ -120,7 +125,21 @@ impl NodeConfig {
     }
 
     pub(super) fn endpoint(&self, id: BrokerId) -> Option<&BrokerEndpoint> {
-        self.brokers.iter().find(|broker| broker.id == id)
+        self.brokers.iter().chain(&self.controllers).find(|node| node.id == id)
+    }
+
+    /// Whether this node holds partitions and serves clients.
+    pub(super) fn is_broker(&self) -> bool {
+        self.is_among_brokers(self.broker_id)
+    }
+
+    pub(super) fn is_among_brokers(&self, id: BrokerId) -> bool {
+        self.brokers.iter().any(|broker| broker.id == id)
+    }
+
+    /// Whether this node votes.
+    pub(super) fn is_controller(&self) -> bool {
+        self.voters.contains(&self.broker_id)
     }
 }
 
@@ -134,11 +153,12 @@ impl Node {
         let directory = meta_properties::claim(&env, &config).await?;
         let data_dir = DataDir::open(env.disk.as_ref()).await?;
         let metadata_log = Arc::new(startup::open_metadata_log(&env, &config, &data_dir).await?);
-        let prepared = quorum::prepare(&env, &config, directory, &metadata_log).await?;
+        let durable = data_dir.recovery_point(&metadata_log.id);
+        let prepared = quorum::prepare(&env, &config, directory, &metadata_log, durable).await?;
         let (quorum, inputs) = Quorum::new();
         let (link, orders) = ControllerLink::new();
         let broker = Arc::new(Broker {
-            metadata: MetadataStore::new(metadata_log, Arc::clone(&observer)),
+            metadata: MetadataStore::new(metadata_log, Arc::clone(&observer), env.clock.now()),
             partitions: Partitions::default(),
             groups: Groups::new(&env, &config.config),
             fetch_sessions: FetchSessions::new(&env, &config.config),
@@ -157,8 +177,8 @@ impl Node {
             config,
             observer,
         });
-        if let Some((records, end)) = prepared.snapshot_at_start(&broker.metadata.log)? {
-            broker.metadata.load_snapshot(records, end);
+        if let Some((id, contents)) = prepared.newest_snapshot()? {
+            broker.metadata.load_snapshot(env.clock.now(), id, contents);
         }
         retirement::resume_removals(&broker);
         let address = broker.config.listen.clone();
@@ -176,8 +196,13 @@ impl Node {
             .spawn("controller-link", Box::pin(controller_link::run(Arc::clone(&broker), orders)));
         quorum::spawn(&broker, inputs, prepared);
         env.tasks.spawn("metadata", Box::pin(metadata::run(Arc::clone(&broker))));
-        let last_epoch = broker.data_dir.broker_epoch;
-        env.tasks.spawn("lifecycle", Box::pin(lifecycle::run(Arc::clone(&broker), last_epoch)));
+        if broker.config.is_broker() {
+            let last_epoch = broker.data_dir.broker_epoch;
+            env.tasks.spawn("lifecycle", Box::pin(lifecycle::run(Arc::clone(&broker), last_epoch)));
+        } else {
+            // Nobody but a broker has partitions that metadata of long ago would do harm to.
+            broker.lifecycle.caught_up.set(true);
+        }
         tracing::info!(broker = broker.id().0, address = %listener.local_address(), "listening");
         Ok(Node { broker, listener })
     }

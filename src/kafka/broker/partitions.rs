@@ -355,8 +355,8 @@ impl Partitions {
     pub async fn checkpoint_ends(&self, broker: &Arc<Broker>) {
         let _turn = self.checkpointing.lock().await;
         let mut points = self.offsets(|log| log.recovery_point());
-        let metadata = &broker.metadata.log;
-        points.insert(metadata.id.clone(), metadata.log().recovery_point());
+        let (metadata, point) = broker.metadata.recovery_point();
+        points.insert(metadata, point);
         let watermarks = self.offsets(|log| log.high_watermark());
         store(broker, RECOVERY_POINTS, &points).await;
         store(broker, HIGH_WATERMARKS, &watermarks).await;
@@ -375,7 +375,7 @@ impl Partitions {
     /// Writes log starts: as in Kafka, only those that the segments' names do not tell.
     pub async fn checkpoint_starts(&self, broker: &Arc<Broker>) {
         let _turn = self.checkpointing.lock().await;
-        let mut starts = BTreeMap::new();
+        let mut starts: BTreeMap<_, _> = broker.metadata.start_to_keep().into_iter().collect();
         for partition in self.all() {
             let log = partition.log();
             let first = log.segment_bases().next().unwrap_or(Offset(0));

@@ -27,8 +27,9 @@ use crate::{
 /// Present after an orderly shutdown; its name and meaning are Kafka's.
 const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
 
-/// `metadata.log.segment.bytes`
-const METADATA_SEGMENT_BYTES: u32 = 1 << 30;
+/// One decision of the controller is one batch, whatever its size; Kafka divides larger ones than
+/// `KafkaRaftClient.MAX_BATCH_SIZE_BYTES`.
+const METADATA_BATCH_BYTES: u32 = 1 << 30;
 
 /// What the data directory told at the start, before any log was opened.
 pub(super) struct DataDir {
@@ -64,6 +65,11 @@ impl DataDir {
             high_watermarks: load_offsets(disk, HIGH_WATERMARKS)?,
             clean: load_offsets(disk, CLEANER_OFFSETS)?,
         })
+    }
+
+    /// All of the log before it was synced, and will not be taken back.
+    pub fn recovery_point(&self, partition: &TopicPartition) -> Offset {
+        self.recovery_points.get(partition).copied().unwrap_or_default()
     }
 
     fn options(&self, env: &Env, config: &NodeConfig, partition: &TopicPartition) -> OpenOptions {
@@ -104,14 +110,15 @@ pub(super) async fn open_metadata_log(
     dir: &DataDir,
 ) -> Result<Partition, LogError> {
     let id = TopicPartition::new(METADATA_TOPIC, 0);
-    // Nothing of it may go: this node writes no snapshots of metadata to start from instead. Its sizes are not those
-    // of topics, and when it is synced is the quorum's matter.
+    // What of it may go the snapshots tell. Its sizes are not those of topics, and when it is synced is the quorum's
+    // matter.
     let topic = Arc::new(TopicConfig {
         cleanup_policy: CleanupPolicy::Delete,
         retention: None,
         retention_bytes: None,
-        segment_bytes: METADATA_SEGMENT_BYTES,
-        max_message_bytes: METADATA_SEGMENT_BYTES,
+        segment_bytes: config.config.metadata_log.segment_bytes,
+        segment_age: config.config.metadata_log.segment_age,
+        max_message_bytes: METADATA_BATCH_BYTES,
         flush_messages: None,
         flush_interval: None,
         log_append_time: false,

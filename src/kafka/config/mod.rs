@@ -16,6 +16,6 @@ pub use settings::{ConfigError, Settings};
 pub use synonyms::{ConfigSource, DescribedSetting, describe_broker, describe_topic};
 pub use table::{Kind, Row, Side, Support, find, rows};
 pub use views::{
-    Acks, AssignorKind, BrokerConfig, CleanupPolicy, ConsumerConfig, InFlightLimit, OffsetReset,
-    ProducerConfig, ProducerPolicy, TopicConfig,
+    Acks, AssignorKind, BrokerConfig, CleanupPolicy, ConsumerConfig, InFlightLimit,
+    MetadataLogConfig, OffsetReset, ProducerConfig, ProducerPolicy, TopicConfig,
 };

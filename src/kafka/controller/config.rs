@@ -77,8 +77,7 @@ impl ControllerConfig {
             balance_interval: broker.leader_balance_interval,
             // `unclean.leader.election.interval.ms`'s default.
             unclean_election_interval: Duration::from_secs(300),
-            // `metadata.max.idle.interval.ms`'s default.
-            no_op_interval: Some(Duration::from_millis(500)),
+            no_op_interval: broker.metadata_log.no_op_interval,
             policies: Policies::default(),
             broker,
         }

@@ -8,6 +8,9 @@ use uuid::Uuid;
 use super::ReplicaKey;
 use crate::kafka::types::BrokerId;
 
+/// `KafkaRaftClient.MAX_FETCH_SIZE_BYTES`, which KIP-1219 makes settings of.
+const FETCH_MAX_BYTES: i32 = 8 * 1024 * 1024;
+
 #[derive(Clone, PartialEq, Debug)]
 pub struct QuorumConfig {
     pub local: ReplicaKey,
@@ -25,6 +28,10 @@ pub struct QuorumConfig {
     pub request_timeout: Duration,
     /// `controller.quorum.retry.backoff.ms`
     pub retry_backoff: Duration,
+    /// `controller.quorum.fetch.max.bytes`
+    pub fetch_max_bytes: i32,
+    /// `controller.quorum.fetch.snapshot.max.bytes`
+    pub fetch_snapshot_max_bytes: i32,
     pub policies: QuorumPolicies,
 }
 
@@ -40,6 +47,8 @@ impl QuorumConfig {
             fetch_timeout: Duration::from_millis(2000),
             request_timeout: Duration::from_millis(2000),
             retry_backoff: Duration::from_millis(20),
+            fetch_max_bytes: FETCH_MAX_BYTES,
+            fetch_snapshot_max_bytes: FETCH_MAX_BYTES,
             policies: QuorumPolicies::default(),
         }
     }

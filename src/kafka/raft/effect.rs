@@ -75,7 +75,7 @@ pub enum Effect {
         position: u64,
         bytes: Bytes,
     },
-    /// The snapshot is all there: make it durable, and let the log be empty, starting and ending at its end.
+    /// The snapshot is all there: make it durable if it is not, and let the log be empty, starting and ending at its end.
     /// Then `handle_log_changed`.
     InstallSnapshot {
         snapshot: OffsetAndEpoch,

@@ -21,8 +21,6 @@ use crate::kafka::{
 
 /// `KafkaRaftClient.MAX_FETCH_WAIT_MS`
 pub(super) const FETCH_MAX_WAIT: Duration = Duration::from_millis(500);
-/// `KafkaRaftClient.MAX_FETCH_SIZE_BYTES`
-pub(super) const FETCH_MAX_BYTES: i32 = 8 * 1024 * 1024;
 
 impl Quorum {
     pub(super) fn fetch_requested(
@@ -188,7 +186,7 @@ impl Quorum {
     ) -> Outcome {
         match response.outcome {
             FetchOutcome::Diverging(end) => self.truncate(log, end, effects),
-            FetchOutcome::Snapshot(snapshot) => self.turn_to_snapshot(log, snapshot),
+            FetchOutcome::Snapshot(snapshot) => self.turn_to_snapshot(log, snapshot, effects),
             FetchOutcome::Records(records) => {
                 if !records.is_empty() {
                     self.log_in_flux = true;
@@ -216,12 +214,20 @@ impl Quorum {
         }
     }
 
-    /// One that is complete already is not fetched again (`createNewSnapshotUnchecked`).
-    fn turn_to_snapshot(&mut self, log: &dyn QuorumLog, snapshot: OffsetAndEpoch) {
-        if let Role::Follower(follower) = &mut self.role
-            && log.snapshot_size(snapshot).is_none()
-        {
+    /// One that is complete already is not fetched again (`createNewSnapshotUnchecked`), but takes the place of the
+    /// log at once: a power loss came between the two. Kafka, where its start does not see that either (the log has a
+    /// later epoch), asks for ever.
+    fn turn_to_snapshot(
+        &mut self,
+        log: &dyn QuorumLog,
+        snapshot: OffsetAndEpoch,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Role::Follower(follower) = &mut self.role else { return };
+        if log.snapshot_size(snapshot).is_none() {
             follower.fetching = Some(SnapshotFetch { snapshot, position: 0 });
+        } else {
+            self.install(snapshot, effects);
         }
     }
 }

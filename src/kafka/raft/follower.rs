@@ -3,7 +3,7 @@
 use super::{
     Effect, Fault, FetchRequest, FetchSnapshotRequest, Now, OffsetAndEpoch, Quorum, QuorumLog,
     ReplicaKey, Request,
-    fetches::{FETCH_MAX_BYTES, FETCH_MAX_WAIT},
+    fetches::FETCH_MAX_WAIT,
     log::reach,
     quorum::{Polled, Role},
 };
@@ -119,7 +119,7 @@ impl Quorum {
             last_fetched_epoch: reach.epoch,
             offset: reach.offset,
             max_wait: FETCH_MAX_WAIT,
-            max_bytes: FETCH_MAX_BYTES,
+            max_bytes: self.config.fetch_max_bytes,
             high_watermark: self.high_watermark.unwrap_or(Offset(-1)),
         }
     }
@@ -131,7 +131,7 @@ impl Quorum {
             epoch: self.election.epoch,
             snapshot: fetching.snapshot,
             position: fetching.position,
-            max_bytes: FETCH_MAX_BYTES,
+            max_bytes: self.config.fetch_snapshot_max_bytes,
         }
     }
 

@@ -100,7 +100,7 @@ impl Quorum {
         effects.push(Effect::WriteSnapshot { snapshot, position, bytes });
     }
 
-    fn install(&mut self, snapshot: super::OffsetAndEpoch, effects: &mut Vec<Effect>) {
+    pub(super) fn install(&mut self, snapshot: super::OffsetAndEpoch, effects: &mut Vec<Effect>) {
         if let Role::Follower(follower) = &mut self.role {
             follower.fetching = None;
         }

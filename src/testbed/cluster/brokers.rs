@@ -1,4 +1,4 @@
-//! The brokers of a plan: where their partitions lie, and the program that runs one.
+//! The brokers and controllers of a plan: where partitions lie, and the program that runs a node.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -36,8 +36,25 @@ pub struct Placement {
     topics: Vec<InitialTopic>,
 }
 
-pub(super) fn broker_name(id: BrokerId) -> NodeName {
-    format!("b{id}").into()
+/// Machines that are controllers alone have ids from here on, out of the way of brokers that are added.
+const FIRST_CONTROLLER: i32 = 3001;
+
+/// The machine that has this id.
+pub(super) fn machine_name(id: BrokerId) -> NodeName {
+    if id.0 >= FIRST_CONTROLLER {
+        format!("c{}", id.0 - FIRST_CONTROLLER + 1).into()
+    } else {
+        format!("b{id}").into()
+    }
+}
+
+/// Of those who vote on the metadata.
+fn voter_ids(controllers: Controllers) -> BTreeSet<BrokerId> {
+    let (first, count) = match controllers {
+        Controllers::Combined(count) => (1, count),
+        Controllers::Apart(count) => (FIRST_CONTROLLER, count),
+    };
+    (first..).take(count as usize).map(BrokerId).collect()
 }
 
 impl Placement {
@@ -73,7 +90,7 @@ impl Placement {
         let topic = self.topics.iter().find(|topic| topic.name == partition.topic);
         let index = usize::try_from(partition.partition).ok();
         let replicas = topic.zip(index).and_then(|(topic, index)| topic.partitions.get(index));
-        replicas.into_iter().flatten().map(|id| broker_name(*id)).collect()
+        replicas.into_iter().flatten().map(|id| machine_name(*id)).collect()
     }
 
     /// Who may become the active controller.
@@ -83,12 +100,18 @@ impl Placement {
 
     /// The broker with the lowest id.
     pub fn controller(&self) -> Option<NodeName> {
-        Some(broker_name(BrokerId(1)))
+        Some(machine_name(BrokerId(1)))
+    }
+
+    /// Names of the controllers that are not brokers.
+    pub fn controllers(&self) -> impl Iterator<Item = NodeName> + use<> {
+        let apart = voter_ids(self.controllers).into_iter().filter(|id| id.0 >= FIRST_CONTROLLER);
+        apart.map(machine_name)
     }
 
     /// Names of all brokers.
     pub fn brokers(&self) -> impl Iterator<Item = NodeName> + use<> {
-        (1..=self.brokers).map(|id| broker_name(BrokerId(id as i32)))
+        (1..=self.brokers).map(|id| machine_name(BrokerId(id as i32)))
     }
 }
 
@@ -118,7 +141,7 @@ pub fn bootstrap(plan: &Plan) -> Vec<Address> {
     placement.brokers().map(|name| Address::new(&*name, BROKER_PORT)).collect()
 }
 
-/// Puts every broker of the plan on its machine, not started yet.
+/// Puts every broker and controller of the plan on its machine, not started yet.
 ///
 /// # Errors
 /// What Kafka's broker refuses of `cluster.config`.
@@ -131,11 +154,12 @@ pub fn add_brokers(
     let config = BrokerConfig::from_settings(&Settings::from_pairs(Side::Broker, given)?)?;
     let endpoint = |id: BrokerId, rack: Option<&str>| BrokerEndpoint {
         id,
-        advertised: Address::new(&*broker_name(id), BROKER_PORT),
+        advertised: Address::new(&*machine_name(id), BROKER_PORT),
         rack: rack.map(str::to_owned),
     };
-    let voters: BTreeSet<_> =
-        plan.cluster.controllers.names().flat_map(|name| ids(&[name])).collect();
+    let voters = voter_ids(placement.controllers);
+    let apart = voters.iter().filter(|id| id.0 >= FIRST_CONTROLLER);
+    let controllers: Vec<_> = apart.map(|id| endpoint(*id, None)).collect();
     let rack = |id: u32| plan.cluster.racks.get(id as usize - 1).map(String::as_str);
     let mut brokers: Vec<_> =
         (1..=placement.brokers).map(|id| endpoint(BrokerId(id as i32), rack(id))).collect();
@@ -144,12 +168,14 @@ pub fn add_brokers(
         cluster_id: CLUSTER_ID.into(),
         listen: endpoint.advertised.clone(),
         brokers: brokers.to_vec(),
+        controllers: controllers.clone(),
         voters: voters.clone(),
         topics: placement.topics.clone(),
         config: config.clone(),
         behaviour: plan.behaviour,
     };
-    let mut nodes: Vec<_> = brokers.iter().map(|one| node(one, &brokers)).collect();
+    let first = brokers.iter().chain(&controllers);
+    let mut nodes: Vec<_> = first.map(|one| node(one, &brokers)).collect();
     for (name, rack) in plan.added_brokers() {
         let Some(id) = ids(&[name.to_owned()]).first().copied() else { continue };
         let added = endpoint(id, rack);
@@ -158,7 +184,7 @@ pub fn add_brokers(
     }
     let told = MetadataTold::default();
     for node in nodes {
-        let name = broker_name(node.broker_id);
+        let name = machine_name(node.broker_id);
         let journal = BrokerJournal::new(stage.clone(), name.clone(), told.clone());
         stage.add(name, program(node, Arc::new(journal)));
     }
@@ -184,4 +210,19 @@ fn program(config: NodeConfig, journal: Arc<BrokerJournal>) -> Program {
             }
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{machine_name, voter_ids};
+    use crate::testbed::plan::Controllers;
+
+    #[test]
+    fn voters_are_the_machines_that_the_plan_names() {
+        for controllers in [Controllers::Combined(3), Controllers::Apart(5)] {
+            let named: Vec<_> = controllers.names().collect();
+            let machines = voter_ids(controllers).into_iter().map(machine_name);
+            assert!(machines.eq(named.iter().map(|name| name.as_str().into())), "{named:?}");
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use super::{brokers::broker_name, replica_events::names};
+use super::{brokers::machine_name, replica_events::names};
 use crate::{
     kafka::{
         broker::MetadataChange,
@@ -48,19 +48,19 @@ pub(super) fn kinds_of(change: MetadataChange) -> Vec<EventKind> {
         }
         MetadataChange::TopicRemoved { topic } => vec![EventKind::TopicDeleted { topic: topic.0 }],
         MetadataChange::BrokerRegistered { broker, epoch } => {
-            vec![EventKind::BrokerRegistered { broker: broker_name(broker), epoch: epoch.0 }]
+            vec![EventKind::BrokerRegistered { broker: machine_name(broker), epoch: epoch.0 }]
         }
         MetadataChange::BrokerFenced(broker) => {
-            vec![EventKind::BrokerFenced { broker: broker_name(broker) }]
+            vec![EventKind::BrokerFenced { broker: machine_name(broker) }]
         }
         MetadataChange::BrokerUnfenced(broker) => {
-            vec![EventKind::BrokerUnfenced { broker: broker_name(broker) }]
+            vec![EventKind::BrokerUnfenced { broker: machine_name(broker) }]
         }
     }
 }
 
 fn leader(image: &PartitionImage) -> Option<NodeName> {
-    image.has_leader().then(|| broker_name(image.leader))
+    image.has_leader().then(|| machine_name(image.leader))
 }
 
 fn changes(

@@ -8,7 +8,7 @@ use crate::{
     testbed::{
         cluster::{
             Stage,
-            brokers::broker_name,
+            brokers::machine_name,
             contents::contents,
             metadata_events::{self, MetadataTold},
             replica_events,
@@ -94,7 +94,7 @@ impl Observer for BrokerJournal {
                 EventKind::LogStartMoved { partition, offset }
             }
             Event::Voted { epoch, candidate } => {
-                EventKind::Voted { epoch: epoch.0, candidate: broker_name(candidate) }
+                EventKind::Voted { epoch: epoch.0, candidate: machine_name(candidate) }
             }
             Event::MetadataApplied { upto } => EventKind::MetadataApplied { upto },
             Event::Metadata { offset, change } => return self.metadata(offset, change),

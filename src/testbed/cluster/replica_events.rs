@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::brokers::broker_name;
+use super::brokers::machine_name;
 use crate::{
     kafka::{
         broker::{BatchMark, ReplicaChange},
@@ -25,13 +25,13 @@ pub(super) fn kind_of(
         ReplicaChange::Follows { leader, epoch } => EventKind::Follows {
             partition,
             topic_id: topic_id(),
-            leader: leader.map(broker_name),
+            leader: leader.map(machine_name),
             epoch: epoch.0,
         },
         ReplicaChange::HighWatermark(offset) => EventKind::HighWatermark { partition, offset },
         ReplicaChange::Replicated(batch) => replicated(partition, &batch),
         ReplicaChange::Diverged { leader, epoch, end } => {
-            EventKind::Diverged { partition, leader: broker_name(leader), epoch: epoch.0, end }
+            EventKind::Diverged { partition, leader: machine_name(leader), epoch: epoch.0, end }
         }
         ReplicaChange::Truncated { from, to } => EventKind::LogTruncated { partition, from, to },
         ReplicaChange::Restarted { at } => EventKind::LogRestarted { partition, at },
@@ -53,7 +53,7 @@ pub(super) fn replicated(partition: TopicPartition, batch: &BatchMark) -> EventK
 fn isr(partition: TopicPartition, event: ReplicaEvent) -> EventKind {
     match event {
         ReplicaEvent::IsrExpansionProposed { joining } => {
-            let (joining, leaving) = (vec![broker_name(joining)], Vec::new());
+            let (joining, leaving) = (vec![machine_name(joining)], Vec::new());
             EventKind::IsrChangeAsked { partition, joining, leaving }
         }
         ReplicaEvent::IsrShrinkProposed { leaving } => {
@@ -69,5 +69,5 @@ fn isr(partition: TopicPartition, event: ReplicaEvent) -> EventKind {
 }
 
 pub(super) fn names(ids: impl IntoIterator<Item = BrokerId>) -> Vec<NodeName> {
-    ids.into_iter().map(broker_name).collect()
+    ids.into_iter().map(machine_name).collect()
 }

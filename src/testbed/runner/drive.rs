@@ -99,8 +99,8 @@ impl Drive {
         let limit = Instant::default() + self.plan.run.limit.0;
         self.phase(Phase::Load);
         self.world.spawn(Box::pin(Arc::clone(&self.nemesis).keep_time()));
-        for broker in self.placement.brokers() {
-            self.stage.start(&broker, None);
+        for node in self.placement.controllers().chain(self.placement.brokers()) {
+            self.stage.start(&node, None);
         }
         self.stage.start(&self.trial, None);
         self.start_actors();

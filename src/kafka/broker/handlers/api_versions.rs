@@ -1,4 +1,4 @@
-//! ApiVersions, 0 to 4: what this broker serves.
+//! ApiVersions, 0 to 4: what this node serves, in its roles.
 //!
 //! A version that is not known is answered in version 0 with UNSUPPORTED_VERSION and the range of
 //! ApiVersions itself, so that the client can ask again (KIP-511). Features are left out: tagged fields at
@@ -13,13 +13,16 @@ use kafka_protocol::{
 
 use super::served;
 use crate::kafka::{
-    broker::dispatch::{Answer, Call},
+    broker::{
+        dispatch::{Answer, Call},
+        state::Broker,
+    },
     protocol::ResponseError,
 };
 
 pub(in crate::kafka::broker) const VERSIONS: VersionRange = VersionRange { min: 0, max: 4 };
 
-pub(in crate::kafka::broker) fn handle(call: &Call<'_>) -> Answer {
+pub(in crate::kafka::broker) fn handle(broker: &Broker, call: &Call<'_>) -> Answer {
     let version = call.version();
     if !(VERSIONS.min..=VERSIONS.max).contains(&version) {
         let own = offered(ApiKey::ApiVersions);
@@ -34,7 +37,7 @@ pub(in crate::kafka::broker) fn handle(call: &Call<'_>) -> Answer {
             response.error_code = ResponseError::InvalidRequest.code();
         }
         Ok(_) => {
-            let public = served::SERVED.iter().filter(|api| api.is_public());
+            let public = served::SERVED.iter().filter(|api| api.is_told_by(&broker.config));
             response.api_keys = public.flat_map(|api| offered(api.key)).collect();
         }
         Err(error) => return Err(error),

@@ -64,7 +64,7 @@ pub(in crate::kafka::broker) fn handle(broker: &Arc<Broker>, call: &Call<'_>) ->
             image.brokers().filter(|broker| !broker.fenced).map(|it| endpoint(it)).collect(),
         )
         .with_cluster_id(Some(StrBytes::from_string(broker.config.cluster_id.clone())))
-        .with_controller_id(wire(broker.quorum.leader().unwrap_or(BrokerId::NONE)))
+        .with_controller_id(wire(controller_for_clients(broker)))
         .with_topics(topics);
     call.answer(&response)
 }
@@ -80,6 +80,18 @@ fn refuse(topics: &[MetadataRequestTopic]) -> MetadataResponse {
     MetadataResponse::default()
         .with_controller_id(WireBrokerId(-1))
         .with_topics(topics.iter().map(refused).collect())
+}
+
+/// Whom clients shall ask what the controller decides. Where that is no broker, any broker passes such requests on;
+/// Kafka draws one by lot.
+pub(super) fn controller_for_clients(broker: &Broker) -> BrokerId {
+    let leader = broker.quorum.leader();
+    leader.map_or(
+        BrokerId::NONE,
+        |id| {
+            if broker.config.is_among_brokers(id) { id } else { broker.id() }
+        },
+    )
 }
 
 fn wire(id: BrokerId) -> WireBrokerId {

@@ -16,6 +16,7 @@ use super::{
     offset_commit, offset_delete, offset_fetch, offset_for_leader_epoch, produce, sync_group,
     unregister_broker, vote,
 };
+use crate::kafka::broker::node::NodeConfig;
 
 /// One served API.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -110,9 +111,21 @@ impl Api {
         (self.served.min..=self.served.max).contains(&version)
     }
 
-    /// Whether clients are told of it; the rest is between brokers.
-    pub fn is_public(&self) -> bool {
-        self.audience != Audience::Nodes
+    /// Whether a node in its roles serves it, as the `listeners` of Kafka's messages say.
+    pub fn is_served_by(&self, node: &NodeConfig) -> bool {
+        let both =
+            [ApiKey::ApiVersions, ApiKey::Fetch, ApiKey::DescribeCluster, ApiKey::DescribeConfigs];
+        match self.audience {
+            Audience::Nodes => node.is_controller(),
+            Audience::Controller => true,
+            Audience::Clients => node.is_broker() || both.contains(&self.key),
+        }
+    }
+
+    /// Whether it is told of in ApiVersions. A broker's clients need not know what is between nodes; whoever asks a
+    /// controller alone is told all.
+    pub fn is_told_by(&self, node: &NodeConfig) -> bool {
+        self.is_served_by(node) && (self.audience != Audience::Nodes || !node.is_broker())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
@@ -11,7 +12,8 @@ use crate::{
         broker::{active_controller::Moment, node::NodeConfig, signal::Signal, state::Broker},
         controller::{Controller, ControllerResponse, Effect as ControllerEffect},
         raft::{
-            Correlation, QuorumConfig, ReplicaKey, ReplicaProgress, Request, Response, RoleName,
+            Correlation, OffsetAndEpoch, QuorumConfig, ReplicaKey, ReplicaProgress, Request,
+            Response, RoleName,
         },
         types::{BrokerId, LeaderEpoch, Offset},
     },
@@ -52,6 +54,8 @@ pub(super) enum Input {
     Answered(BrokerId, Correlation, Option<Response>),
     Decide(Decide, oneshot::Sender<ControllerResponse>),
     Describe(oneshot::Sender<Description>),
+    /// A snapshot of what this node has loaded, to be written.
+    Snapshot(OffsetAndEpoch, Bytes),
     /// Leadership is given up; the sender is dropped once that is told.
     Resign(oneshot::Sender<()>),
 }
@@ -110,6 +114,11 @@ impl Quorum {
         answer.await.ok()
     }
 
+    /// Has a snapshot written; `MetadataStore::snapshot_written` is called when that is done.
+    pub fn write_snapshot(&self, id: OffsetAndEpoch, contents: Bytes) {
+        self.put(Input::Snapshot(id, contents));
+    }
+
     /// Gives leadership up, if this node has it. Completes once the voters know, or will not hear of it.
     pub async fn resign(&self) {
         let (sender, told) = oneshot::channel();
@@ -148,7 +157,7 @@ pub(in crate::kafka::broker) async fn step_down(broker: &Broker) {
 
 /// The core's settings: `controller.quorum.*`.
 pub(super) fn config_of(node: &NodeConfig, directory: Uuid) -> QuorumConfig {
-    let times = &node.config.quorum;
+    let (times, log) = (&node.config.quorum, &node.config.metadata_log);
     let key = |&id: &BrokerId| ReplicaKey::new(id, Uuid::nil());
     let voters: Vec<_> = node.voters.iter().map(key).collect();
     let local = ReplicaKey::new(node.broker_id, directory);
@@ -159,6 +168,8 @@ pub(super) fn config_of(node: &NodeConfig, directory: Uuid) -> QuorumConfig {
         request_timeout: times.request_timeout,
         retry_backoff: times.retry_backoff,
         policies: node.behaviour.quorum,
+        fetch_max_bytes: log.fetch_max_bytes,
+        fetch_snapshot_max_bytes: log.fetch_snapshot_max_bytes,
         ..QuorumConfig::new(local, node.cluster_id.clone(), &voters)
     }
 }

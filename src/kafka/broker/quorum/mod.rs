@@ -10,8 +10,15 @@
 mod disk;
 mod handle;
 mod peers;
+mod schedule;
+mod snapshot_file;
 mod snapshots;
 mod task;
+mod upkeep;
 
 pub(super) use handle::{Description, NotController, Quorum, step_down};
+pub(super) use schedule::SnapshotSchedule;
+#[cfg(test)]
+pub(super) use snapshot_file::decode as decode_snapshot;
+pub(super) use snapshot_file::{Contents, encode as encode_snapshot};
 pub(super) use task::{prepare, spawn};

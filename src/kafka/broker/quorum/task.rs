@@ -8,7 +8,6 @@ use std::{
     sync::Arc,
 };
 
-use bytes::Bytes;
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
@@ -19,7 +18,9 @@ use super::{
     disk::{self, Facts, LeaderChange},
     handle::{Description, Input, Inputs, Leadership, PeerQueues, config_of},
     peers,
+    snapshot_file::Contents,
     snapshots::Snapshots,
+    upkeep::{self, CLEAN_INTERVAL},
 };
 use crate::{
     env::{BoxFuture, Env, Instant},
@@ -50,20 +51,20 @@ pub(in crate::kafka::broker) struct Prepared {
 }
 
 impl Prepared {
-    /// What took the place of the log's first records, and where it ends.
-    pub fn snapshot_at_start(&self, log: &Partition) -> Result<Option<(Bytes, Offset)>, LogError> {
-        let start = log.log().start_offset();
-        let snapshot = self.snapshots.ending_at(start).filter(|_| start > Offset(0));
-        snapshot.map(|id| Ok((self.snapshots.read_all(id)?, id.offset))).transpose()
+    /// The newest snapshot: what the log has after it is all that is to be replayed.
+    pub fn newest_snapshot(&self) -> Result<Option<(OffsetAndEpoch, Contents)>, LogError> {
+        let latest = self.snapshots.latest();
+        latest.map(|id| Ok((id, self.snapshots.contents(id)?))).transpose()
     }
 }
 
-/// Reads `quorum-state` and which snapshots there are.
+/// Reads `quorum-state` and which snapshots there are. All of the log before `durable` was committed and synced once.
 pub(in crate::kafka::broker) async fn prepare(
     env: &Env,
     node: &NodeConfig,
     directory: Uuid,
     log: &Partition,
+    durable: Offset,
 ) -> Result<Prepared, NodeError> {
     let disk = env.disk.as_ref();
     let dir = log.id.to_string();
@@ -72,27 +73,34 @@ pub(in crate::kafka::broker) async fn prepare(
     let path = || "the data directory".to_owned();
     synced.map_err(|source| LogError::Io { action: "sync", path: path(), source })?;
     let election = disk::load_election(disk, &dir)?;
-    let snapshots = Snapshots::load(Arc::clone(&env.disk), &dir)?;
+    let mut log = log.log();
+    let snapshots = Snapshots::load(Arc::clone(&env.disk), &dir, log.start_offset())?;
+    upkeep::reconcile(&mut log, &snapshots, durable, env.clock.wall_time())?;
     Ok(Prepared { config: config_of(node, directory), election, snapshots })
 }
 
 /// The disk failed, or what must not happen did: the broker stops, and has been told so.
-struct Stopped;
+pub(super) struct Stopped;
 
 type Synced = (SyncToken, Result<(), LogError>);
+type Written = (OffsetAndEpoch, Result<u64, LogError>);
 
 /// What the task wakes for.
 enum Wake {
     Stop,
     Synced(Synced),
+    Written(Written),
     Input(Input),
     Deadline,
 }
 
-struct Task {
-    broker: Arc<Broker>,
+pub(super) struct Task {
+    pub(super) broker: Arc<Broker>,
     core: Core,
-    snapshots: Snapshots,
+    pub(super) snapshots: Snapshots,
+    /// The snapshot that is being written.
+    pub(super) writing: Option<BoxFuture<'static, Written>>,
+    next_clean: Instant,
     inputs: mpsc::UnboundedReceiver<Input>,
     peers: PeerQueues,
     waiting: BTreeMap<RequestToken, oneshot::Sender<Response>>,
@@ -101,7 +109,7 @@ struct Task {
     choices: Option<ChaCha8Rng>,
     syncs: FuturesUnordered<BoxFuture<'static, Synced>>,
     /// An effect changed the log, and the core has not heard of it.
-    log_changed: bool,
+    pub(super) log_changed: bool,
     active: Option<ActiveController>,
     /// What the controller has decided and is not done yet.
     decided: VecDeque<ControllerEffect>,
@@ -151,6 +159,8 @@ async fn run(
     let mut task = Task {
         core,
         snapshots,
+        writing: None,
+        next_clean: now.instant + CLEAN_INTERVAL,
         inputs: inputs.0,
         peers,
         waiting: BTreeMap::new(),
@@ -179,6 +189,7 @@ async fn run(
                 });
                 task.settle(effects).await?;
             }
+            Wake::Written((id, written)) => task.snapshot_written(id, written)?,
             Wake::Input(input) => task.handle(input).await?,
             Wake::Deadline => task.handle_deadlines().await?,
         }
@@ -188,16 +199,25 @@ async fn run(
     }
 }
 
+/// Completes with what is being written; never, if there is nothing.
+async fn finished(writing: &mut Option<BoxFuture<'static, Written>>) -> Written {
+    match writing {
+        Some(writing) => writing.await,
+        None => std::future::pending().await,
+    }
+}
+
 impl Task {
     async fn wake(&mut self) -> Wake {
         let active = self.active.as_ref();
         let controllers = active.map_or(Instant::FAR_FUTURE, ActiveController::next_deadline);
-        let deadline = self.core.next_deadline().min(controllers);
+        let deadline = self.core.next_deadline().min(controllers).min(self.next_clean);
         let clock = &self.broker.env.clock;
         tokio::select! {
             biased;
             () = self.broker.ending.wait() => Wake::Stop,
             Some(synced) = self.syncs.next(), if !self.syncs.is_empty() => Wake::Synced(synced),
+            written = finished(&mut self.writing) => Wake::Written(written),
             input = self.inputs.recv() => input.map_or(Wake::Stop, Wake::Input),
             () = clock.sleep_until(deadline) => Wake::Deadline,
         }
@@ -249,6 +269,10 @@ impl Task {
                 let _ = sender.send(self.describe());
                 Vec::new()
             }
+            Input::Snapshot(id, contents) => {
+                self.write_snapshot(id, contents);
+                Vec::new()
+            }
             Input::Resign(sender) => {
                 self.resigning.push(sender);
                 self.call(|core, now, log, effects| core.handle_resignation(now, log, effects))
@@ -265,6 +289,11 @@ impl Task {
             && active.next_deadline() <= now
         {
             self.decided.extend(active.handle_deadline(now));
+            self.settle(Vec::new()).await?;
+        }
+        if self.next_clean <= now {
+            self.next_clean = now + CLEAN_INTERVAL;
+            self.clean().await?;
             self.settle(Vec::new()).await?;
         }
         Ok(())
@@ -359,20 +388,6 @@ impl Task {
         Ok(())
     }
 
-    async fn install(&mut self, snapshot: OffsetAndEpoch) -> Result<(), Stopped> {
-        let installed = self.snapshots.install(snapshot).await;
-        self.check(installed)?;
-        let records = self.check(self.snapshots.read_all(snapshot))?;
-        let now = self.broker.env.clock.wall_time();
-        let log = &self.broker.metadata.log;
-        let emptied = log.log().truncate_fully_and_start_at(snapshot.offset, now);
-        self.check(emptied)?;
-        self.observe(ReplicaChange::Restarted { at: snapshot.offset });
-        self.broker.metadata.load_snapshot(records, snapshot.offset);
-        self.log_changed = true;
-        Ok(())
-    }
-
     fn change_log(&mut self, effect: Effect) -> Result<(), Stopped> {
         self.log_changed = true;
         let now = self.broker.env.clock.wall_time();
@@ -454,7 +469,7 @@ impl Task {
     }
 
     /// Of the metadata log.
-    fn observe(&self, change: ReplicaChange) {
+    pub(super) fn observe(&self, change: ReplicaChange) {
         let log = &self.broker.metadata.log;
         let (partition, topic_id) = (log.id.clone(), log.topic_id);
         self.broker.observe(Event::Replica { partition, topic_id, change });
@@ -491,7 +506,7 @@ impl Task {
         }
     }
 
-    fn check<T>(&self, result: Result<T, LogError>) -> Result<T, Stopped> {
+    pub(super) fn check<T>(&self, result: Result<T, LogError>) -> Result<T, Stopped> {
         result.map_err(|error| {
             self.broker.fail(&error);
             Stopped

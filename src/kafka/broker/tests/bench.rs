@@ -4,9 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::{
-    messages::{
-        ApiKey, MetadataRequest, MetadataResponse, metadata_response::MetadataResponseBroker,
-    },
+    messages::{MetadataRequest, MetadataResponse, metadata_response::MetadataResponseBroker},
     protocol::Request,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -28,15 +26,15 @@ use crate::{
     sim::{MachineOptions, World, WorldOptions},
 };
 
-const PORT: u16 = 9092;
+pub(super) const PORT: u16 = 9092;
 
-struct Deaf;
+pub(super) struct Deaf;
 
 impl Observer for Deaf {
     fn observe(&self, _: Event) {}
 }
 
-fn node() -> NodeConfig {
+pub(super) fn node() -> NodeConfig {
     let pairs = [
         ("offsets.topic.replication.factor", "1"),
         ("offsets.topic.num.partitions", "2"),
@@ -51,6 +49,7 @@ fn node() -> NodeConfig {
         cluster_id: "test".into(),
         listen: advertised.clone(),
         brokers: vec![BrokerEndpoint { id: BrokerId(1), advertised, rack: None }],
+        controllers: Vec::new(),
         voters: [BrokerId(1)].into(),
         topics: vec![InitialTopic {
             name: TopicName::from("t"),
@@ -131,7 +130,7 @@ pub(super) fn beside_a_quorum<F>(
     }
 }
 
-fn start_node(world: &World, machine: &str, lifetime: Duration, config: NodeConfig) {
+pub(super) fn start_node(world: &World, machine: &str, lifetime: Duration, config: NodeConfig) {
     world.start(machine, move |env| {
         Box::pin(async move {
             let clock = Arc::clone(&env.clock);
@@ -181,21 +180,8 @@ pub(super) async fn pause(env: &Env, time: Duration) {
     env.clock.sleep_until(env.clock.now() + time).await;
 }
 
-/// Changes of the metadata: answered when they are committed, which is before all brokers go by them.
-const CHANGES: [ApiKey; 6] = [
-    ApiKey::CreateTopics,
-    ApiKey::DeleteTopics,
-    ApiKey::CreatePartitions,
-    ApiKey::AlterConfigs,
-    ApiKey::IncrementalAlterConfigs,
-    ApiKey::AlterPartitionReassignments,
-];
-/// Time for brokers to follow the metadata.
-const FOLLOWING: Duration = Duration::from_millis(100);
-
 /// One connection.
 pub(super) struct Wire {
-    env: Env,
     stream: Stream,
     reader: FrameReader,
     correlation: i32,
@@ -221,7 +207,6 @@ impl Wire {
             }
             pause(env, Duration::from_millis(10)).await;
         }
-        pause(env, FOLLOWING).await;
         Self::connect_to(env, machine).await
     }
 
@@ -229,8 +214,7 @@ impl Wire {
         loop {
             // Until the broker listens.
             if let Ok(stream) = env.network.connect(Address::new(machine, PORT)).await {
-                let (env, reader) = (env.clone(), FrameReader::new(1 << 24));
-                return Wire { env, stream, reader, correlation: 0 };
+                return Wire { stream, reader: FrameReader::new(1 << 24), correlation: 0 };
             }
             pause(env, Duration::from_millis(10)).await;
         }
@@ -266,11 +250,7 @@ impl Wire {
 
     pub(super) async fn ask<R: Request>(&mut self, version: i16, request: &R) -> R::Response {
         let correlation = self.send(version, request).await;
-        let answer = self.receive::<R>(correlation, version).await;
-        if CHANGES.iter().any(|key| *key as i16 == R::KEY) {
-            pause(&self.env, FOLLOWING).await;
-        }
-        answer
+        self.receive::<R>(correlation, version).await
     }
 
     /// Whether the broker has closed the connection; waits for it to do something.

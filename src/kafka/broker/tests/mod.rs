@@ -1,8 +1,12 @@
 //! The broker through the wire, in the simulated world.
 
+mod administration;
+mod apart;
 mod bench;
+mod cluster;
 mod compaction;
 mod configs;
+mod damage;
 mod descriptions;
 mod fetching;
 mod groups;
@@ -10,6 +14,7 @@ mod quorum;
 mod replicas;
 mod replication;
 mod requests;
+mod snapshots;
 mod stopping;
 mod storage;
 mod topics;

@@ -13,6 +13,7 @@ use kafka_protocol::{
 
 use super::{
     bench::{Wire, beside_a_quorum, pause, start_voter},
+    cluster::{Shape, set},
     requests::topic,
 };
 use crate::{env::Env, kafka::metadata::METADATA_TOPIC};
@@ -20,7 +21,7 @@ use crate::{env::Env, kafka::metadata::METADATA_TOPIC};
 const LONG: Duration = Duration::from_secs(3600);
 
 /// Leader, epoch, high watermark; and of each voter the id and the end of its log.
-async fn quorum(wire: &mut Wire) -> (i32, i32, i64, Vec<(i32, i64)>) {
+pub(super) async fn quorum(wire: &mut Wire) -> (i32, i32, i64, Vec<(i32, i64)>) {
     let topic = TopicData::default()
         .with_topic_name(StrBytes::from_static_str(METADATA_TOPIC).into())
         .with_partitions(vec![PartitionData::default()]);
@@ -35,7 +36,7 @@ async fn quorum(wire: &mut Wire) -> (i32, i32, i64, Vec<(i32, i64)>) {
     (partition.leader_id.0, partition.leader_epoch, partition.high_watermark, voters)
 }
 
-async fn make(wire: &mut Wire, name: &'static str) -> i16 {
+pub(super) async fn make(wire: &mut Wire, name: &'static str) -> i16 {
     let wanted = CreatableTopic::default()
         .with_name(topic(name))
         .with_num_partitions(1)
@@ -44,7 +45,7 @@ async fn make(wire: &mut Wire, name: &'static str) -> i16 {
     wire.ask(7, &request).await.topics[0].error_code
 }
 
-async fn topics(wire: &mut Wire) -> Vec<String> {
+pub(super) async fn topics(wire: &mut Wire) -> Vec<String> {
     let answer = wire.ask(9, &MetadataRequest::default().with_topics(None)).await;
     answer.topics.iter().map(|topic| topic.name.as_ref().unwrap().to_string()).collect()
 }
@@ -129,21 +130,48 @@ fn without_a_majority_nothing_is_decided() {
     });
 }
 
+/// Nobody is fenced for his silence while a test lasts.
+const PATIENT: Shape = Shape {
+    brokers: 3,
+    controllers: 0,
+    change: |node| set(node, &[("broker.session.timeout.ms", "600000")]),
+};
+
+async fn unfenced(wire: &mut Wire) -> Vec<i32> {
+    let cluster = wire.ask(2, &DescribeClusterRequest::default()).await;
+    cluster.brokers.iter().map(|broker| broker.broker_id.0).collect()
+}
+
 #[test]
 fn a_broker_that_stops_in_good_order_is_fenced_before_it_goes() {
-    beside_a_quorum(Duration::from_secs(30), |world, env| async move {
-        let (leader, ..) = quorum(&mut open(&env, machine(1)).await).await;
-        let stays = leader % 3 + 1;
-        // This one lives on when the others have reached their age.
-        world.kill(&machine(stays));
+    // The last one leaves after a minute.
+    let lifetime = |id| if id == 3 { Duration::from_secs(60) } else { LONG };
+    PATIENT.run_for(lifetime, |world, env| async move {
+        let mut wire = open(&env, machine(1)).await;
+        open(&env, machine(3)).await;
+        pause(&env, Duration::from_secs(30)).await;
+        assert_eq!(unfenced(&mut wire).await, [1, 2, 3]);
+        // As soon as its machine is done, the others know; not before it wanted to stop.
+        while world.is_running(&machine(3)) {
+            pause(&env, Duration::from_millis(10)).await;
+        }
+        assert!(env.clock.now().since(crate::env::Instant::default()) >= Duration::from_secs(60));
+        pause(&env, Duration::from_secs(1)).await;
+        assert_eq!(unfenced(&mut wire).await, [1, 2]);
+    });
+}
+
+#[test]
+fn a_broker_that_dies_keeps_its_place_for_as_long_as_its_session() {
+    PATIENT.run(|world, env| async move {
+        let mut wire = open(&env, machine(1)).await;
+        let (leader, ..) = quorum(&mut wire).await;
+        let dies = if leader == 3 { 2 } else { 3 };
+        open(&env, machine(dies)).await;
+        world.kill(&machine(dies));
+        pause(&env, Duration::from_secs(595)).await;
+        assert_eq!(unfenced(&mut wire).await, [1, 2, 3]);
         pause(&env, Duration::from_secs(10)).await;
-        start_voter(&world, stays, LONG);
-        let mut wire = open(&env, machine(stays)).await;
-        let cluster = wire.ask(2, &DescribeClusterRequest::default()).await;
-        assert_eq!(cluster.brokers.len(), 3);
-        pause(&env, Duration::from_secs(25)).await;
-        let cluster = wire.ask(2, &DescribeClusterRequest::default()).await;
-        let left: Vec<_> = cluster.brokers.iter().map(|broker| broker.broker_id.0).collect();
-        assert!(left.contains(&stays) && left.len() < 3, "{left:?}");
+        assert_eq!(unfenced(&mut wire).await.len(), 2);
     });
 }

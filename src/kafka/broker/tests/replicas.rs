@@ -73,6 +73,7 @@ impl Stage {
             cluster_id: "test".into(),
             listen: Address::new(format!("b{id}"), PORT),
             brokers: vec![endpoint(1), endpoint(2), endpoint(3)],
+            controllers: Vec::new(),
             voters: [BrokerId(1)].into(),
             topics: vec![InitialTopic {
                 name: TopicName::from("t"),

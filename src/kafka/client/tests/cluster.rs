@@ -41,6 +41,7 @@ fn broker(id: i32) -> NodeConfig {
         cluster_id: "test".into(),
         listen: Address::new(format!("b{id}"), PORT),
         brokers: vec![endpoint(1), endpoint(2)],
+        controllers: Vec::new(),
         voters: [BrokerId(1)].into(),
         topics: vec![InitialTopic {
             name: TopicName::from("t"),

@@ -3,19 +3,24 @@
 use super::{INT_MAX, Kind, Row, Side, join, modelled, other};
 
 mod log;
+mod metadata;
 
 const SIDE: Side = Side::Broker;
 
 const COUNT: Kind = Kind::Int { min: 0, max: INT_MAX };
 const LONG: Kind = Kind::Long { min: 0, max: i64::MAX };
 
-/// By name: the rows of logs are in a file of their own.
+/// By name: the rows of logs, and of the metadata log, are in files of their own.
 pub(super) const ROWS: &[Row] =
-    &join::<{ BEFORE_LOG.len() + log::ROWS.len() + AFTER_LOG.len() }>(&[
-        BEFORE_LOG,
-        log::ROWS,
-        AFTER_LOG,
-    ]);
+    &join::<
+        {
+            BEFORE_LOG.len()
+                + log::ROWS.len()
+                + AFTER_LOG.len()
+                + metadata::ROWS.len()
+                + AFTER_METADATA.len()
+        },
+    >(&[BEFORE_LOG, log::ROWS, AFTER_LOG, metadata::ROWS, AFTER_METADATA]);
 
 const BEFORE_LOG: &[Row] = &[
     other(SIDE, "advertised.listeners", Kind::Text, "", "The addresses clients are told."),
@@ -87,6 +92,20 @@ const BEFORE_LOG: &[Row] = &[
         COUNT,
         "1000",
         "When a voter stands for election.",
+    ),
+    modelled(
+        SIDE,
+        "controller.quorum.fetch.max.bytes",
+        Kind::Int { min: 1, max: INT_MAX },
+        "8388608",
+        "Bytes of the metadata log in one answer (KIP-1219; the default is what was fixed before).",
+    ),
+    modelled(
+        SIDE,
+        "controller.quorum.fetch.snapshot.max.bytes",
+        Kind::Int { min: 1, max: INT_MAX },
+        "8388608",
+        "The same for its snapshots.",
     ),
     modelled(
         SIDE,
@@ -269,14 +288,9 @@ const AFTER_LOG: &[Row] = &[
         "1048588",
         "Default of topics' `max.message.bytes`.",
     ),
-    other(SIDE, "metadata.log.dir", Kind::Text, "", "Where the metadata log lies."),
-    other(
-        SIDE,
-        "metadata.log.max.record.bytes.between.snapshots",
-        Kind::Long { min: 1, max: i64::MAX },
-        "20971520",
-        "When the metadata log is snapshotted.",
-    ),
+];
+
+const AFTER_METADATA: &[Row] = &[
     modelled(
         SIDE,
         "min.insync.replicas",

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::super::settings::{ConfigError, Settings};
-use super::{replication::ReplicationConfig, topic::TopicConfig};
+use super::{metadata_log::MetadataLogConfig, replication::ReplicationConfig, topic::TopicConfig};
 
 /// `server.properties`, as far as the broker models it.
 #[derive(Clone, PartialEq, Debug)]
@@ -65,6 +65,7 @@ pub struct BrokerConfig {
     pub replica_fetch_wait: Duration,
     pub replication: ReplicationConfig,
     pub quorum: QuorumTimes,
+    pub metadata_log: MetadataLogConfig,
     /// How often leadership returns to preferred replicas; `None` for never.
     pub leader_balance_interval: Option<Duration>,
     /// How often the broker tells the controller that it lives.
@@ -158,6 +159,7 @@ impl BrokerConfig {
             replica_fetch_wait: settings.millis("replica.fetch.wait.max.ms"),
             replication: ReplicationConfig::from_settings(settings)?,
             quorum: QuorumTimes::of(settings),
+            metadata_log: MetadataLogConfig::of(settings)?,
             leader_balance_interval: settings
                 .boolean("auto.leader.rebalance.enable")
                 .then(|| seconds("leader.imbalance.check.interval.seconds")),
