@@ -94,7 +94,6 @@ impl Loaded {
 
     /// Tells of what each record changes.
     fn replay(&mut self, batches: Bytes, mut tell: impl FnMut(Offset, MetadataChange)) {
-        let mut image = Image::clone(&self.image);
         for batch in Batches::new(batches).flatten() {
             if batch.header.last_offset() >= self.end {
                 self.epoch = batch.header.leader_epoch;
@@ -109,11 +108,14 @@ impl Loaded {
             for (index, record) in records.enumerate() {
                 let value = record.value.as_deref().unwrap_or_default();
                 match MetadataRecord::decode(value) {
+                    // The image stays the same one, and whoever goes by it need not look.
+                    Ok(MetadataRecord::NoOp) => {}
                     Ok(record) => {
+                        let image = Arc::make_mut(&mut self.image);
                         self.has_had_topics |= matches!(record, MetadataRecord::Topic { .. });
-                        let change = MetadataChange::of(&record, &image);
+                        let change = MetadataChange::of(&record, image);
                         image.apply(record);
-                        if let Some(change) = change.and_then(|change| change.applied(&image)) {
+                        if let Some(change) = change.and_then(|change| change.applied(image)) {
                             tell(batch.header.base_offset + index as i64, change);
                         }
                     }
@@ -122,7 +124,6 @@ impl Loaded {
             }
             self.end = batch.header.next_offset();
         }
-        self.image = Arc::new(image);
     }
 }
 
@@ -312,6 +313,11 @@ impl Broker {
             return Ok(());
         }
         let before = std::mem::replace(&mut store.lock().image, Arc::clone(&loaded.image));
+        let is_first = !store.is_published();
+        if !is_first && Arc::ptr_eq(&before, &loaded.image) {
+            store.published.set(loaded.end);
+            return Ok(());
+        }
         retirement::retire_partitions(self).await?;
         startup::follow_partitions(self, &before).await?;
         self.apply_topic_configs(&before);
