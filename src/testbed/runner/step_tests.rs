@@ -150,8 +150,20 @@ fn everybody_in_an_isr_is_hit_its_leader_first() {
     let trial = passes(
         r#"
 [[step]]
+at = "5s"
+do = "crash"
+node = "b2"
+[[step]]
+id = "back"
+when = "elected"
+of = "orders-1"
+do = "restart"
+node = "b2"
+[[step]]
 id = "cut"
-at = "10s"
+when = "isr-grown"
+of = "orders-1"
+after = "back"
 do = "crash"
 node = "isr:orders-1"
 [[step]]
@@ -161,8 +173,8 @@ do = "restart"
 node = "step:cut"
 "#,
     );
-    assert_eq!(done_by(&trial, 0), ["b2: stopped", "b3: stopped", "b1: stopped"]);
-    assert_eq!(done_by(&trial, 1), ["b2: started", "b3: started", "b1: started"]);
+    assert_eq!(done_by(&trial, 2), ["b3: stopped", "b1: stopped", "b2: stopped"]);
+    assert_eq!(done_by(&trial, 3), ["b3: started", "b1: started", "b2: started"]);
 }
 
 #[test]
@@ -179,7 +191,7 @@ when = "unfenced"
 of = "b4"
 do = "reassign"
 partition = "orders-0"
-replicas = ["b4", "b1"]
+replicas = ["b4", "b3"]
 [[step]]
 after = "in"
 wait = "10s"
@@ -212,7 +224,7 @@ for = "1s"
         .filter(|event| &*event.node == "trial" && matches!(event.kind, EventKind::Error { .. }))
         .collect();
     assert!(errors.is_empty(), "{errors:?}");
-    assert_eq!(done_by(&trial, 5), ["b4: sever b4 -> b1", "b4: healed b4 -> b1"]);
+    assert_eq!(done_by(&trial, 5), ["b4: sever b4 -> b3", "b4: healed b4 -> b3"]);
     let logs: Vec<_> = trial
         .history
         .events
