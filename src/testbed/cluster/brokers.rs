@@ -98,11 +98,6 @@ impl Placement {
         self.controllers.names().map(NodeName::from).collect()
     }
 
-    /// The broker with the lowest id.
-    pub fn controller(&self) -> Option<NodeName> {
-        Some(machine_name(BrokerId(1)))
-    }
-
     /// Names of the controllers that are not brokers.
     pub fn controllers(&self) -> impl Iterator<Item = NodeName> + use<> {
         let apart = voter_ids(self.controllers).into_iter().filter(|id| id.0 >= FIRST_CONTROLLER);

@@ -19,7 +19,7 @@ pub(super) struct Board {
     /// Waiting for a moment of virtual time, counted from the trial's beginning.
     timed: Vec<(Duration, usize)>,
     /// Bit per [`EventName`]: asked of every event, so it must be quick.
-    wanted: u32,
+    wanted: u64,
     fired: Vec<bool>,
     closed: bool,
 }
@@ -32,7 +32,7 @@ struct Watching {
     after: Option<String>,
 }
 
-fn bit(name: EventName) -> u32 {
+fn bit(name: EventName) -> u64 {
     1 << (name as u32)
 }
 

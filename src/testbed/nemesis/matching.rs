@@ -1,8 +1,11 @@
 //! Which events a trigger means.
 
-use crate::testbed::{
-    history::{Event, EventKind, Outcome},
-    plan::{EventName, RecordAt},
+use crate::{
+    kafka::types::TopicPartition,
+    testbed::{
+        history::{Event, EventKind, NodeName, Outcome},
+        plan::{EventName, RecordAt},
+    },
 };
 
 /// A condition on events: the `count`-th match makes it true.
@@ -67,6 +70,22 @@ pub(super) fn name_of(kind: &EventKind) -> Option<EventName> {
         EventKind::Generation { .. } => EventName::Rebalanced,
         EventKind::MachineStarted { .. } => EventName::Started,
         EventKind::LogRecovered { cut_bytes: 1.., .. } => EventName::Truncated,
+        EventKind::LogTruncated { .. } => EventName::Truncated,
+        // The same leader in a new epoch is no election to wait for.
+        EventKind::Elected { leader: Some(leader), was, .. } if Some(leader) != was.as_ref() => {
+            EventName::Elected
+        }
+        EventKind::Leads { partition, .. } if is_metadata(partition) => {
+            EventName::ControllerElected
+        }
+        EventKind::Leads { .. } => EventName::Leads,
+        EventKind::Replicated { partition, .. } if !is_metadata(partition) => EventName::Replicated,
+        EventKind::Diverged { partition, .. } if !is_metadata(partition) => EventName::Diverged,
+        EventKind::IsrChangeAsked { .. } => EventName::IsrChangeAsked,
+        EventKind::IsrShrunk { .. } => EventName::IsrShrunk,
+        EventKind::IsrGrown { .. } => EventName::IsrGrown,
+        EventKind::BrokerFenced { .. } => EventName::Fenced,
+        EventKind::BrokerUnfenced { .. } => EventName::Unfenced,
         EventKind::Error { .. } | EventKind::ProcessingFailed { .. } => EventName::Error,
         _ => return None,
     })
@@ -74,13 +93,50 @@ pub(super) fn name_of(kind: &EventKind) -> Option<EventName> {
 
 /// Whether the event happened to that machine, actor, group, topic or partition.
 fn concerns(event: &Event, of: &str) -> bool {
+    if let Some(brokers) = controllers_word(&event.kind) {
+        // Whoever reads it first tells it: the event is not that broker's.
+        return brokers.iter().any(|broker| &***broker == of) || is_of_partition(&event.kind, of);
+    }
     let node = &*event.node;
     if node == of || node.strip_prefix(of).is_some_and(|rest| rest.starts_with('/')) {
         return true;
     }
     match &event.kind {
         EventKind::Generation { group, .. } => &**group == of,
+        EventKind::Sent { topic, .. } => &**topic == of,
+        kind => is_of_partition(kind, of),
+    }
+}
+
+/// Brokers that a decision of the controller is about; `None` for what is not the controller's to decide.
+fn controllers_word(kind: &EventKind) -> Option<Vec<&NodeName>> {
+    match kind {
+        EventKind::Elected { leader, .. } => Some(leader.iter().collect()),
+        EventKind::IsrShrunk { isr, was, .. } => {
+            Some(was.iter().filter(|broker| !isr.contains(broker)).collect())
+        }
+        EventKind::IsrGrown { isr, was, .. } => {
+            Some(isr.iter().filter(|broker| !was.contains(broker)).collect())
+        }
+        EventKind::BrokerFenced { broker } | EventKind::BrokerUnfenced { broker } => {
+            Some(vec![broker])
+        }
+        _ => None,
+    }
+}
+
+/// Whether the event is about that partition, or one of that topic.
+fn is_of_partition(kind: &EventKind, of: &str) -> bool {
+    match kind {
         EventKind::Appended { partition, .. }
+        | EventKind::Replicated { partition, .. }
+        | EventKind::LogTruncated { partition, .. }
+        | EventKind::Diverged { partition, .. }
+        | EventKind::Leads { partition, .. }
+        | EventKind::Elected { partition, .. }
+        | EventKind::IsrChangeAsked { partition, .. }
+        | EventKind::IsrShrunk { partition, .. }
+        | EventKind::IsrGrown { partition, .. }
         | EventKind::LogRecovered { partition, .. }
         | EventKind::PositionSet { partition, .. }
         | EventKind::Processing { partition, .. }
@@ -88,15 +144,19 @@ fn concerns(event: &Event, of: &str) -> bool {
         | EventKind::SendEnded { partition: Some(partition), .. } => {
             partition.topic.as_str() == of || partition.to_string() == of
         }
-        EventKind::Sent { topic, .. } => &**topic == of,
         _ => false,
     }
+}
+
+pub(super) fn is_metadata(partition: &TopicPartition) -> bool {
+    partition.topic.as_str() == "__cluster_metadata"
 }
 
 /// Whether the event has to do with that record; a commit does if it covers it.
 fn touches(kind: &EventKind, record: &RecordAt) -> bool {
     match kind {
-        EventKind::Appended { partition, base_offset, records, .. } => {
+        EventKind::Appended { partition, base_offset, records, .. }
+        | EventKind::Replicated { partition, base_offset, records, .. } => {
             *partition == record.partition
                 && (*base_offset..*base_offset + i64::from(*records)).contains(&record.offset)
         }

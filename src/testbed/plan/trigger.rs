@@ -47,8 +47,25 @@ pub enum EventName {
     Rebalanced,
     /// A machine's program is up.
     Started,
-    /// A log was cut in recovery.
+    /// A log was cut: a torn tail in recovery, or what its leader does not have.
     Truncated,
+    /// The controller made another replica a partition's leader.
+    Elected,
+    /// A broker learnt that it leads a partition.
+    Leads,
+    /// A follower took a batch from its leader.
+    Replicated,
+    /// A follower was told that its log parts from the leader's.
+    Diverged,
+    /// A leader asked the controller for another ISR; the answer is not there yet.
+    IsrChangeAsked,
+    IsrShrunk,
+    IsrGrown,
+    /// A controller became the active one.
+    ControllerElected,
+    /// The controller took a broker out of service, or into it.
+    Fenced,
+    Unfenced,
     /// An application or a client reported an error.
     Error,
 }

@@ -6,6 +6,8 @@ mod repeat;
 mod replication_tests;
 mod run;
 mod setup;
+#[cfg(test)]
+mod step_tests;
 mod sweep;
 #[cfg(test)]
 mod tests;

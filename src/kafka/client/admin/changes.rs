@@ -1,20 +1,23 @@
 //! What an operator asks of a cluster that runs: more partitions, other settings, other replicas, elections.
 //!
-//! Each call goes to the controller and gives a result for each thing it names. A passing error makes the
-//! whole call be repeated, as long as `default.api.timeout.ms` allows.
+//! Each call goes to the controller and gives a result for each thing it names. A passing error of the call
+//! makes it be repeated, as long as `default.api.timeout.ms` allows.
 
 use std::collections::BTreeMap;
 
-use kafka_protocol::messages::{
-    AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse,
-    CreatePartitionsRequest, CreatePartitionsResponse, ElectLeadersRequest, ElectLeadersResponse,
-    IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
-    alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic},
-    create_partitions_request::CreatePartitionsTopic,
-    elect_leaders_request::TopicPartitions,
-    incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig},
+use kafka_protocol::{
+    ResponseError,
+    messages::{
+        AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse,
+        CreatePartitionsRequest, CreatePartitionsResponse, ElectLeadersRequest,
+        ElectLeadersResponse, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
+        alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic},
+        create_partitions_request::CreatePartitionsTopic,
+        elect_leaders_request::TopicPartitions,
+        incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig},
+    },
+    protocol::StrBytes,
 };
-use kafka_protocol::protocol::StrBytes;
 
 use super::client::{Admin, Target, TopicResults, topic_results};
 use crate::kafka::{
@@ -193,7 +196,8 @@ fn whole(code: i16) -> Result<(), ClientError> {
     code_error(code).map_or(Ok(()), |error| Err(ClientError::Broker(error)))
 }
 
-/// As for topics: passing errors make the whole call be repeated; the others are the partition's own.
+/// Errors are the partition's own, passing ones too, as in Kafka's client: whether the preferred replica will
+/// be there the next time is not for the client to wait for.
 fn partition_results<'a>(
     codes: impl Iterator<Item = (&'a str, i32, i16)>,
 ) -> Result<PartitionResults, ClientError> {
@@ -201,7 +205,9 @@ fn partition_results<'a>(
     for (topic, partition, code) in codes {
         let result = match code_error(code) {
             None => Ok(()),
-            Some(error) if error.is_retriable() => return Err(ClientError::Broker(error)),
+            Some(ResponseError::NotController) => {
+                return Err(ClientError::Broker(ResponseError::NotController));
+            }
             Some(error) => Err(ClientError::Broker(error)),
         };
         results.insert(TopicPartition::new(topic, partition), result);

@@ -26,7 +26,17 @@ fn reporters(event: EventName) -> &'static [Subject] {
     use Subject::{Broker, Controller, Group, Member, Partition, Producer, Reader, Topic};
     match event {
         EventName::Sent => &[Producer, Topic],
-        EventName::Appended | EventName::Truncated => &[Partition, Topic, Broker],
+        EventName::Appended
+        | EventName::Truncated
+        | EventName::Elected
+        | EventName::Leads
+        | EventName::Replicated
+        | EventName::Diverged
+        | EventName::IsrChangeAsked
+        | EventName::IsrShrunk
+        | EventName::IsrGrown => &[Partition, Topic, Broker],
+        EventName::ControllerElected => &[Broker, Controller],
+        EventName::Fenced | EventName::Unfenced => &[Broker],
         EventName::Acked => &[Producer, Partition, Topic],
         EventName::Failed | EventName::Done => &[Producer],
         EventName::Polled | EventName::Committed | EventName::CommitFailed => {
@@ -46,6 +56,7 @@ fn concerns_records(event: EventName) -> bool {
     matches!(
         event,
         EventName::Appended
+            | EventName::Replicated
             | EventName::Acked
             | EventName::Polled
             | EventName::Processing

@@ -1,0 +1,237 @@
+//! Steps of a replicated cluster: who is hit when a role is named, which events wake them, what the operator
+//! gets done.
+
+use std::sync::Arc;
+
+use super::{Trial, TrialEnd, run_trial};
+use crate::testbed::{
+    history::{EventKind, FaultKind},
+    plan::Plan,
+    scenario::Scenario,
+};
+
+/// Three brokers that are controllers too, two partitions of three replicas each, first on b1 and b2.
+fn plan(steps: &str) -> Arc<Plan> {
+    let text = format!(
+        r#"
+scenario = 1
+title = "steps of a cluster"
+[run]
+end = "60s"
+limit = "5m"
+[cluster]
+brokers = 3
+controllers = 3
+[cluster.config]
+min.insync.replicas = 2
+offsets.topic.num.partitions = 1
+[topics.orders]
+partitions = 2
+replication-factor = 3
+[producers.shop]
+topic = "orders"
+records = 600
+every = "50ms"
+{steps}
+[[expect]]
+guarantee = "acked-records-survive"
+of = "shop"
+verdict = "holds"
+[[expect]]
+guarantee = "cluster-heals"
+of = "cluster"
+verdict = "holds"
+"#
+    );
+    let scenario = Scenario::load("steps", "steps", &text, &[]);
+    scenario.unwrap_or_else(|problems| panic!("{problems}")).plan
+}
+
+fn passes(steps: &str) -> Trial {
+    let trial = run_trial(&plan(steps), None, 1);
+    let judged: Vec<_> = trial.judgements.iter().map(|judgement| &judgement.actual).collect();
+    assert_eq!(trial.end, TrialEnd::Finished, "{judged:?}");
+    assert!(trial.passed(), "{:?} {judged:?}", trial.unfired);
+    trial
+}
+
+/// What the plan's step did at once: the machines and what befell them.
+fn done_by(trial: &Trial, step: usize) -> Vec<String> {
+    let fired =
+        |kind: &EventKind| matches!(kind, EventKind::Step { step: fired, .. } if *fired == step);
+    let events = &trial.history.events;
+    let id = events.iter().find(|event| fired(&event.kind)).expect("it fired").id;
+    let done = events.iter().filter(|event| event.cause == Some(id));
+    let text = |kind: &EventKind| match kind {
+        EventKind::MachineStopped { .. } => Some("stopped".to_owned()),
+        EventKind::MachineStarted { .. } => Some("started".to_owned()),
+        EventKind::MachinePaused => Some("paused".to_owned()),
+        EventKind::MachineResumed => Some("resumed".to_owned()),
+        EventKind::Fault { fault: FaultKind::Sever, what } => Some(what.to_string()),
+        EventKind::Healed { what } => Some(format!("healed {what}")),
+        _ => None,
+    };
+    done.filter_map(|event| Some(format!("{}: {}", event.node, text(&event.kind)?))).collect()
+}
+
+#[test]
+fn a_step_restarts_whom_another_took_down_though_the_role_has_gone_on() {
+    let trial = passes(
+        r#"
+[[step]]
+id = "kill"
+when = "acked"
+of = "orders-0"
+count = 20
+do = "crash"
+node = "leader:orders-0"
+[[step]]
+id = "elected"
+when = "elected"
+of = "orders-0"
+after = "kill"
+do = "sever"
+links = ["leader:orders-0 -> followers:orders-0"]
+for = "1s"
+[[step]]
+after = "elected"
+wait = "15s"
+do = "restart"
+node = "step:kill"
+"#,
+    );
+    assert_eq!(done_by(&trial, 0), ["b1: stopped"]);
+    let severed =
+        ["b2: sever b2 -> b1", "b2: sever b2 -> b3", "b2: healed b2 -> b1", "b2: healed b2 -> b3"];
+    assert_eq!(done_by(&trial, 1), severed);
+    assert_eq!(done_by(&trial, 2), ["b1: started"]);
+}
+
+#[test]
+fn a_pause_of_a_role_ends_where_it_began() {
+    let trial = passes(
+        r#"
+[[step]]
+id = "pause"
+at = "10s"
+do = "pause"
+node = "leader:orders-0"
+for = "20s"
+[[step]]
+when = "fenced"
+of = "b1"
+after = "pause"
+do = "note"
+[[step]]
+id = "asked"
+when = "elected"
+of = "b2"
+after = "pause"
+do = "pause"
+node = "controller"
+for = "100ms"
+[[step]]
+when = "isr-grown"
+of = "b1"
+after = "asked"
+do = "note"
+"#,
+    );
+    assert_eq!(done_by(&trial, 0), ["b1: paused", "b1: resumed"]);
+    let fired = |step: usize| {
+        let is = |kind: &EventKind| matches!(kind, EventKind::Step { step: fired, .. } if *fired == step);
+        trial.history.events.iter().any(|event| is(&event.kind))
+    };
+    assert!((0..4).all(fired), "fenced, elected, and in the ISR again");
+}
+
+#[test]
+fn everybody_in_an_isr_is_hit_its_leader_first() {
+    let trial = passes(
+        r#"
+[[step]]
+at = "5s"
+do = "crash"
+node = "b2"
+[[step]]
+id = "back"
+when = "elected"
+of = "orders-1"
+do = "restart"
+node = "b2"
+[[step]]
+id = "cut"
+when = "isr-grown"
+of = "orders-1"
+after = "back"
+do = "crash"
+node = "isr:orders-1"
+[[step]]
+after = "cut"
+wait = "2s"
+do = "restart"
+node = "step:cut"
+"#,
+    );
+    assert_eq!(done_by(&trial, 2), ["b3: stopped", "b1: stopped", "b2: stopped"]);
+    assert_eq!(done_by(&trial, 3), ["b3: started", "b1: started", "b2: started"]);
+}
+
+#[test]
+fn an_operator_adds_a_broker_moves_a_partition_to_it_and_adds_another() {
+    let trial = passes(
+        r#"
+[[step]]
+at = "5s"
+do = "add-broker"
+node = "b4"
+[[step]]
+id = "in"
+when = "unfenced"
+of = "b4"
+do = "reassign"
+partition = "orders-0"
+replicas = ["b4", "b3"]
+[[step]]
+after = "in"
+wait = "10s"
+do = "elect"
+partition = "orders-0"
+election = "preferred"
+[[step]]
+after = "in"
+wait = "15s"
+do = "add-partitions"
+topic = "orders"
+partitions = 3
+[[step]]
+after = "in"
+wait = "16s"
+do = "alter-config"
+topic = "orders"
+config.min.insync.replicas = 1
+[[step]]
+at = "50s"
+do = "sever"
+links = ["leader:orders-0 -> follower:orders-0"]
+for = "1s"
+"#,
+    );
+    let refused = trial.history.events.iter().filter_map(|event| match &event.kind {
+        EventKind::Error { message, .. } if &*event.node == "trial" => Some(&**message),
+        _ => None,
+    });
+    // The move took the leader away, and b4 was elected at once.
+    assert_eq!(refused.collect::<Vec<_>>(), ["the broker answered ElectionNotNeeded"]);
+    assert_eq!(done_by(&trial, 5), ["b4: sever b4 -> b3", "b4: healed b4 -> b3"]);
+    let logs: Vec<_> = trial
+        .history
+        .events
+        .iter()
+        .filter_map(|event| match &event.kind {
+            EventKind::FinalLog { partition, .. } => Some(partition.to_string()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(logs, ["orders-0", "orders-1", "orders-2"]);
+}
