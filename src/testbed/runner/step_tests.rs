@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Trial, TrialEnd, run_trial};
 use crate::testbed::{
     history::{EventKind, FaultKind},
-    plan::Plan,
+    plan::{Controllers, Plan},
     scenario::Scenario,
 };
 
@@ -48,7 +48,11 @@ verdict = "holds"
 }
 
 fn passes(steps: &str) -> Trial {
-    let trial = run_trial(&plan(steps), None, 1);
+    passing(&plan(steps))
+}
+
+fn passing(plan: &Arc<Plan>) -> Trial {
+    let trial = run_trial(plan, None, 1);
     let judged: Vec<_> = trial.judgements.iter().map(|judgement| &judgement.actual).collect();
     assert_eq!(trial.end, TrialEnd::Finished, "{judged:?}");
     assert!(trial.passed(), "{:?} {judged:?}", trial.unfired);
@@ -234,4 +238,33 @@ for = "1s"
         })
         .collect();
     assert_eq!(logs, ["orders-0", "orders-1", "orders-2"]);
+}
+
+#[test]
+fn the_controller_may_be_a_machine_that_is_no_broker() {
+    let steps = r#"
+[[step]]
+id = "kill"
+at = "10s"
+do = "crash"
+node = "controller"
+[[step]]
+when = "controller-elected"
+after = "kill"
+do = "restart"
+node = "step:kill"
+[[step]]
+at = "30s"
+do = "pause"
+node = "standby"
+for = "1s"
+"#;
+    let mut plan = Plan::clone(&plan(steps));
+    plan.cluster.controllers = Controllers::Apart(3);
+    let trial = passing(&Arc::new(plan));
+    let hit = done_by(&trial, 0);
+    assert!(hit.len() == 1 && hit[0].starts_with('c') && hit[0].ends_with(": stopped"), "{hit:?}");
+    assert_eq!(done_by(&trial, 1), [hit[0].replace("stopped", "started")]);
+    let paused = done_by(&trial, 2);
+    assert!(paused.len() == 2 && paused[0].starts_with('c'), "{paused:?}");
 }
