@@ -52,11 +52,11 @@ impl Targets {
     }
 }
 
-fn node(names: Vec<String>) -> impl Strategy<Value = NodeRef> + Clone {
+pub(super) fn node(names: Vec<String>) -> impl Strategy<Value = NodeRef> + Clone {
     select(names).prop_map(NodeRef::Name)
 }
 
-fn span(millis: RangeInclusive<u64>) -> impl Strategy<Value = Span> + Clone {
+pub(super) fn span(millis: RangeInclusive<u64>) -> impl Strategy<Value = Span> + Clone {
     millis.prop_map(Span::from_millis)
 }
 
@@ -126,7 +126,7 @@ pub(super) fn faults(kinds: Kinds, targets: &Targets, until: u64) -> BoxedStrate
     vec(fault, 1..=8).prop_map(steps).boxed()
 }
 
-fn crash(node: NodeRef) -> (Action, Option<Action>) {
+pub(super) fn crash(node: NodeRef) -> (Action, Option<Action>) {
     (Action::Crash { node: node.clone() }, Some(Action::Restart { node }))
 }
 
@@ -143,7 +143,7 @@ fn network(targets: &Targets) -> impl Strategy<Value = Action> + use<> {
 }
 
 /// A fault, and its own end some time later where it does not end by itself.
-fn steps(faults: Vec<(Span, (Action, Option<Action>), Span)>) -> Vec<Step> {
+pub(super) fn steps(faults: Vec<(Span, (Action, Option<Action>), Span)>) -> Vec<Step> {
     let mut steps = Vec::new();
     for (index, (at, (action, end), wait)) in faults.into_iter().enumerate() {
         let id = end.is_some().then(|| format!("fault-{}", index + 1));

@@ -4,9 +4,13 @@
 //! and never the seed. The drawn settings decide what is claimed: safe ones must hold on every seed. A
 //! campaign also names the states it must sometimes reach; one that never does is vacuous and fails.
 
+mod actors;
+mod claims;
 mod delivery;
 mod draw;
 mod faults;
+mod replication;
 
 pub use delivery::DELIVERY;
 pub use draw::Campaign;
+pub use replication::REPLICATION;

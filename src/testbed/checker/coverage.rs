@@ -13,6 +13,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+use super::replicas::METADATA;
 use crate::{
     kafka::types::{Offset, TopicPartition},
     testbed::history::{Event, EventKind, History, Loss, OffsetReach, Outcome},
@@ -64,6 +65,22 @@ pub enum Reached {
     PowerLost,
     /// A machine was paused and came back.
     Paused,
+    /// A partition that had a leader got another one.
+    LeaderMoved,
+    /// A partition had nobody to lead it.
+    Leaderless,
+    IsrShrunk,
+    IsrGrown,
+    /// A replica gave up records that its leader does not have.
+    ReplicaTruncated,
+    /// A follower was told where its log parts from its leader's.
+    Diverged,
+    /// A second controller became the active one.
+    ControllerMoved,
+    BrokerFenced,
+    /// A reassignment gave a partition other replicas.
+    ReplicasMoved,
+    TopicDeleted,
 }
 
 impl fmt::Display for Reached {
@@ -129,8 +146,12 @@ struct Watch<'a> {
     group_index: HashMap<&'a str, usize>,
     delivered: HashSet<(usize, &'a TopicPartition, Offset)>,
     coordinators: HashMap<&'a str, Coordinator<'a>>,
-    /// End of each partition's log as appends and recoveries tell it.
-    log_ends: HashMap<&'a TopicPartition, Offset>,
+    /// End of each replica's log as appends and recoveries tell it.
+    log_ends: HashMap<(&'a str, &'a TopicPartition), Offset>,
+    /// The last leader of each partition.
+    leaders: HashMap<&'a TopicPartition, &'a str>,
+    /// The last active controller.
+    controller: Option<&'a str>,
     paused: HashSet<&'a str>,
 }
 
@@ -155,6 +176,8 @@ impl<'a> Watch<'a> {
             delivered: HashSet::new(),
             coordinators: HashMap::new(),
             log_ends: HashMap::new(),
+            leaders: HashMap::new(),
+            controller: None,
             paused: HashSet::new(),
         }
     }
@@ -169,6 +192,7 @@ impl<'a> Watch<'a> {
             | EventKind::BatchRetried { .. }
             | EventKind::LogRecovered { .. }
             | EventKind::Appended { .. }
+            | EventKind::Replicated { .. }
             | EventKind::Deduplicated { .. }
             | EventKind::AppendRejected { .. }
             | EventKind::StorageFailed { .. } => self.take_log(event),
@@ -179,6 +203,16 @@ impl<'a> Watch<'a> {
             | EventKind::GroupLoaded { .. }
             | EventKind::OffsetsCommitted { .. }
             | EventKind::CommitRejected { .. } => self.take_coordinator(event),
+            EventKind::Leads { .. }
+            | EventKind::PartitionCreated { .. }
+            | EventKind::Elected { .. }
+            | EventKind::IsrShrunk { .. }
+            | EventKind::IsrGrown { .. }
+            | EventKind::LogTruncated { .. }
+            | EventKind::Diverged { .. }
+            | EventKind::BrokerFenced { .. }
+            | EventKind::ReplicasChanged { .. }
+            | EventKind::TopicDeleted { .. } => self.take_replicas(event),
             _ => self.take_member(event),
         }
     }
@@ -212,6 +246,36 @@ impl<'a> Watch<'a> {
         }
     }
 
+    fn take_replicas(&mut self, event: &'a Event) {
+        self.reached.insert(match &event.kind {
+            EventKind::Leads { partition, .. } if partition.topic.as_str() == METADATA => {
+                match self.controller.replace(&event.node) {
+                    Some(before) if before != &*event.node => Reached::ControllerMoved,
+                    _ => return,
+                }
+            }
+            EventKind::Elected { leader: None, .. } => Reached::Leaderless,
+            EventKind::PartitionCreated { partition, leader: Some(leader), .. }
+            | EventKind::Elected { partition, leader: Some(leader), .. } => {
+                match self.leaders.insert(partition, leader) {
+                    Some(before) if before != &**leader => Reached::LeaderMoved,
+                    _ => return,
+                }
+            }
+            EventKind::IsrShrunk { .. } => Reached::IsrShrunk,
+            EventKind::IsrGrown { .. } => Reached::IsrGrown,
+            EventKind::LogTruncated { partition, to, .. } => {
+                self.log_ends.insert((&event.node, partition), *to);
+                Reached::ReplicaTruncated
+            }
+            EventKind::Diverged { .. } => Reached::Diverged,
+            EventKind::BrokerFenced { .. } => Reached::BrokerFenced,
+            EventKind::ReplicasChanged { .. } => Reached::ReplicasMoved,
+            EventKind::TopicDeleted { .. } => Reached::TopicDeleted,
+            _ => return,
+        });
+    }
+
     fn take_log(&mut self, event: &'a Event) {
         let state = match &event.kind {
             EventKind::Sent { record, .. } if record.attempt > 1 => Reached::RecordResent,
@@ -222,15 +286,16 @@ impl<'a> Watch<'a> {
             EventKind::Deduplicated { .. } => Reached::RetryWasDuplicate,
             EventKind::AppendRejected { .. } => Reached::AppendRejected,
             EventKind::StorageFailed { .. } => Reached::StorageFailed,
-            EventKind::Appended { partition, base_offset, records, .. } => {
-                self.log_ends.insert(partition, *base_offset + i64::from(*records));
+            EventKind::Appended { partition, base_offset, records, .. }
+            | EventKind::Replicated { partition, base_offset, records, .. } => {
+                self.log_ends.insert((&event.node, partition), *base_offset + i64::from(*records));
                 return;
             }
             EventKind::LogRecovered { partition, end, cut_bytes } => {
                 if *cut_bytes > 0 {
                     self.reached.insert(Reached::RecoveryCutTornTail);
                 }
-                match self.log_ends.insert(partition, *end) {
+                match self.log_ends.insert((&event.node, partition), *end) {
                     Some(before) if before > *end => Reached::RecoveryLostRecords,
                     _ => return,
                 }

@@ -62,3 +62,18 @@ fn the_others_are_told_by_one_event() {
 fn states_have_names_people_can_read() {
     assert_eq!(RetryWasDuplicate.to_string(), "retry-was-duplicate");
 }
+
+#[test]
+fn replication_tells_what_became_of_leaders_and_isrs() {
+    reached_by(LeaderMoved, "c makes b1,b2\n c elects nobody\n *c elects b2");
+    reached_by(Leaderless, "c makes b1,b2\n *c elects nobody");
+    let again = "c makes b1,b2\n c elects nobody\n c elects b1";
+    assert!(!reached(&history_of(again)).contains(&LeaderMoved));
+    reached_by(IsrShrunk, "*c shrinks b1");
+    reached_by(IsrGrown, "*c grows b1,b2");
+    reached_by(ReplicaTruncated, "*b2 cuts 5..3");
+    reached_by(ControllerMoved, "b1 leads M 1@0\n *b2 leads M 2@5");
+    // A follower that lags loses nothing when it recovers.
+    let lags = "b1 appends 3\n b2 copies 0..0 0\n b2 recovers 1";
+    assert!(!reached(&history_of(lags)).contains(&RecoveryLostRecords));
+}

@@ -1,0 +1,296 @@
+//! The second campaign: a cluster keeps what it has acknowledged while its machines come and go.
+//!
+//! Partitions with three replicas on three to five brokers, one or three controllers, combined or apart.
+//! Brokers and controllers crash, lose power, stand still for longer than their sessions, are cut off from
+//! each other one way or both, and have slow disks; operators move partitions, ask for elections, add
+//! partitions and delete a topic, all under load.
+//!
+//! The fault model: one machine of a plan may lose its power, again and again, and two replicas have to have
+//! a record before it counts as acknowledged. All else may happen to everybody.
+
+use proptest::{collection::vec, prelude::*, sample::select, strategy::Union};
+
+use super::{
+    actors::{config, group, named_groups, named_producers, producer, topic_name},
+    claims::{claims, holds},
+    draw::Campaign,
+    faults::{crash, node, span, steps},
+};
+use crate::{
+    kafka::types::TopicPartition,
+    testbed::{
+        checker::Reached,
+        plan::{
+            Action, ClusterPlan, ConfigMap, Controllers, ElectionType, End, GroupPlan, Guarantee,
+            Link, Links, NetworkPlan, NodeRef, Plan, ProducerPlan, RunPlan, Span, SpanRange,
+            SpanShape, Step, TopicPlan,
+        },
+    },
+};
+
+pub const REPLICATION: Campaign = Campaign {
+    name: "replication",
+    claim: "a cluster keeps what it has acknowledged to all, and comes together again, whatever befalls its machines",
+    strategy: || plans().boxed(),
+    must_reach: &[
+        Reached::LeaderMoved,
+        Reached::Leaderless,
+        Reached::IsrShrunk,
+        Reached::IsrGrown,
+        Reached::ReplicaTruncated,
+        Reached::Diverged,
+        Reached::ControllerMoved,
+        Reached::BrokerFenced,
+        Reached::ReplicasMoved,
+        Reached::TopicDeleted,
+        Reached::RetryWasDuplicate,
+        Reached::RebalanceWithRecordsInHand,
+        Reached::PowerLost,
+    ],
+};
+
+/// Milliseconds of load and faults before everything heals.
+const LOAD_MS: u64 = 30_000;
+const REPLICAS: usize = 3;
+/// The topic that operators delete; nothing is claimed of it.
+const DOOMED: &str = "doomed";
+
+/// What the machines of a plan may meet.
+#[derive(Clone, Copy, Debug)]
+struct Kinds {
+    crashes: bool,
+    power_losses: bool,
+    pauses: bool,
+    /// Between the cluster's machines.
+    network: bool,
+    disks: bool,
+    operators: bool,
+}
+
+fn kinds() -> impl Strategy<Value = Kinds> {
+    any::<[bool; 6]>().prop_map(|on| Kinds {
+        crashes: on[0],
+        power_losses: on[1],
+        pauses: on[2],
+        network: on[3],
+        disks: on[4],
+        operators: on[5],
+    })
+}
+
+/// The cluster, before anybody uses it.
+#[derive(Clone, Debug)]
+struct Shape {
+    brokers: u32,
+    controllers: Controllers,
+    partitions: u32,
+    min_isr: u32,
+    lag_ms: u32,
+    kinds: Kinds,
+}
+
+fn shape() -> impl Strategy<Value = Shape> {
+    let controllers = select(vec![
+        Controllers::Combined(3),
+        Controllers::Combined(3),
+        Controllers::Combined(1),
+        Controllers::Apart(1),
+        Controllers::Apart(3),
+    ]);
+    // Kafka's default lag is so long that ISRs would hardly shrink in a trial.
+    let lag = select(vec![2_000, 5_000, 30_000]);
+    (3..=5u32, controllers, 1..=4u32, 1..=2u32, lag, kinds()).prop_map(
+        |(brokers, controllers, partitions, min_isr, lag_ms, kinds)| {
+            let min_isr = if kinds.power_losses { 2 } else { min_isr };
+            Shape { brokers, controllers, partitions, min_isr, lag_ms, kinds }
+        },
+    )
+}
+
+fn plans() -> impl Strategy<Value = Plan> {
+    (shape(), vec(producer(1, settings()), 1..=2), group(1)).prop_flat_map(
+        |(shape, producers, group)| {
+            let plan = assemble(&shape, producers, group);
+            faults(&shape, &plan).prop_map(move |steps| Plan { steps, ..plan.clone() })
+        },
+    )
+}
+
+/// All that wait for the whole ISR.
+fn settings() -> Vec<ConfigMap> {
+    vec![
+        config(&[]),
+        config(&[("linger.ms", "0"), ("max.in.flight.requests.per.connection", "1")]),
+        config(&[("linger.ms", "20"), ("batch.size", "256")]),
+        config(&[("enable.idempotence", "false"), ("acks", "all")]),
+        config(&[("request.timeout.ms", "2000"), ("delivery.timeout.ms", "8000")]),
+    ]
+}
+
+fn assemble(shape: &Shape, producers: Vec<ProducerPlan>, group: GroupPlan) -> Plan {
+    let cluster = config(&[
+        ("offsets.topic.replication.factor", "3"),
+        ("offsets.topic.num.partitions", "2"),
+        ("group.initial.rebalance.delay.ms", "500"),
+        ("min.insync.replicas", &shape.min_isr.to_string()),
+        ("replica.lag.time.max.ms", &shape.lag_ms.to_string()),
+    ]);
+    let topic = |partitions| TopicPlan {
+        partitions,
+        replication_factor: REPLICAS as u32,
+        replicas: None,
+        config: ConfigMap::new(),
+    };
+    let mut topics = vec![(topic_name(0), topic(shape.partitions))];
+    if shape.kinds.operators {
+        topics.push((DOOMED.into(), topic(1)));
+    }
+    let mut plan = Plan {
+        name: String::new(),
+        title: "a drawn cluster".into(),
+        kafka: "4.1".into(),
+        run: RunPlan {
+            seed: 0,
+            end: End::At(Span::from_millis(LOAD_MS)),
+            limit: Span::from_millis(600_000),
+        },
+        network: NetworkPlan {
+            latency: SpanRange {
+                min: Span::from_millis(1),
+                max: Span::from_millis(4),
+                shape: SpanShape::Uniform,
+            },
+            loss: 0.0,
+        },
+        cluster: ClusterPlan {
+            brokers: shape.brokers,
+            controllers: shape.controllers,
+            racks: Vec::new(),
+            config: cluster,
+        },
+        behaviour: Default::default(),
+        topics: topics.into_iter().collect(),
+        producers: named_producers(producers),
+        groups: named_groups(vec![group]),
+        readers: Default::default(),
+        steps: Vec::new(),
+        expectations: Vec::new(),
+        ignored: Vec::new(),
+    };
+    plan.expectations = claims(&plan, &[DOOMED]);
+    for guarantee in [Guarantee::ReplicasAgree, Guarantee::QuorumAgrees, Guarantee::ClusterHeals] {
+        plan.expectations.push(holds(guarantee, "cluster"));
+    }
+    plan.expectations
+        .extend(plan.groups.keys().map(|it| holds(Guarantee::CommittedReadsStable, it)));
+    plan
+}
+
+/// Brokers and controllers, and of each a broker's name and whatever else it is.
+fn machines(plan: &Plan) -> Vec<String> {
+    let mut machines: Vec<_> = (1..=plan.cluster.brokers).map(|id| format!("b{id}")).collect();
+    machines.extend(plan.cluster.controllers.names().filter(|name| name.starts_with('c')));
+    machines
+}
+
+/// Faults of the drawn kinds. Machines that are down start again after a while, or at the heal.
+fn faults(shape: &Shape, plan: &Plan) -> BoxedStrategy<Vec<Step>> {
+    let machines = machines(plan);
+    let mut choices: Vec<BoxedStrategy<(Action, Option<Action>)>> = Vec::new();
+    let alone = |action| (action, None);
+    let kinds = shape.kinds;
+    let anyone = || {
+        let leader = NodeRef::Leader(TopicPartition::new(topic_name(0).as_str(), 0));
+        prop_oneof![
+            4 => node(machines.clone()),
+            1 => Just(leader),
+            1 => Just(NodeRef::Controller),
+        ]
+    };
+    if kinds.crashes {
+        choices.push(node(machines.clone()).prop_map(crash).boxed());
+    }
+    if kinds.pauses {
+        let pause = (anyone(), span(500..=15_000));
+        choices.push(
+            pause
+                .prop_map(move |(node, by)| alone(Action::Pause { node, lasts: Some(by) }))
+                .boxed(),
+        );
+    }
+    if kinds.network {
+        choices.push(network(&machines).prop_map(alone).boxed());
+    }
+    if kinds.disks {
+        let slow = (anyone(), span(5..=300), span(500..=8_000));
+        choices.push(
+            slow.prop_map(move |(node, by, lasts)| {
+                alone(Action::SlowDisk { node, by, lasts: Some(lasts) })
+            })
+            .boxed(),
+        );
+    }
+    if kinds.operators {
+        choices.push(operators(shape).prop_map(alone).boxed());
+    }
+    let power = match kinds.power_losses {
+        true => power_losses(&machines).boxed(),
+        false => Just(Vec::new()).boxed(),
+    };
+    if choices.is_empty() {
+        return power.prop_map(steps).boxed();
+    }
+    let fault = (span(0..=LOAD_MS), Union::new(choices), span(50..=12_000));
+    (vec(fault, 1..=8), power).prop_map(|(faults, power)| steps([faults, power].concat())).boxed()
+}
+
+type Fault = (Span, (Action, Option<Action>), Span);
+
+/// One machine of the plan loses its power, up to three times.
+fn power_losses(machines: &[String]) -> impl Strategy<Value = Vec<Fault>> + use<> {
+    let times = vec((span(0..=LOAD_MS), span(50..=12_000)), 1..=3);
+    (node(machines.to_vec()), times).prop_map(|(node, times)| {
+        let cut = |(at, wait)| {
+            let (loss, start) = (node.clone(), node.clone());
+            (at, (Action::PowerLoss { node: loss }, Some(Action::Restart { node: start })), wait)
+        };
+        times.into_iter().map(cut).collect()
+    })
+}
+
+/// Between two machines, one way or both, or all of one's.
+fn network(machines: &[String]) -> impl Strategy<Value = Action> + use<> {
+    let pair = Just(machines.to_vec())
+        .prop_shuffle()
+        .prop_map(|names| (NodeRef::Name(names[0].clone()), NodeRef::Name(names[1].clone())));
+    let one = (pair, any::<bool>())
+        .prop_map(|((from, to), both_ways)| Links::Some(vec![Link { from, to, both_ways }]));
+    let links = prop_oneof![3 => one, 1 => node(machines.to_vec()).prop_map(Links::Of)];
+    let lasts = span(100..=15_000).prop_map(Some);
+    prop_oneof![
+        4 => (links.clone(), lasts.clone()).prop_map(|(links, lasts)| Action::Sever { links, lasts }),
+        1 => (links.clone(), lasts.clone()).prop_map(|(links, lasts)| Action::Hold { links, lasts }),
+        2 => (links.clone(), span(10..=800), lasts)
+            .prop_map(|(links, by, lasts)| Action::Delay { links, by, lasts }),
+        1 => links.prop_map(|links| Action::Reset { links }),
+    ]
+}
+
+fn operators(shape: &Shape) -> impl Strategy<Value = Action> + use<> {
+    let brokers: Vec<_> = (1..=shape.brokers).map(|id| format!("b{id}")).collect();
+    let partition = (0..shape.partitions as i32)
+        .prop_map(|index| TopicPartition::new(topic_name(0).as_str(), index));
+    let move_to = Just(brokers).prop_shuffle().prop_map(|mut names| {
+        names.truncate(REPLICAS);
+        names
+    });
+    let more = shape.partitions + 1..=shape.partitions + 2;
+    prop_oneof![
+        4 => (partition.clone(), move_to)
+            .prop_map(|(partition, replicas)| Action::Reassign { partition, replicas }),
+        1 => partition.prop_map(|partition| Action::CancelReassignment { partition }),
+        2 => Just(Action::Elect { partition: None, election: ElectionType::Preferred }),
+        1 => more.prop_map(|partitions| Action::AddPartitions { topic: topic_name(0), partitions }),
+        1 => Just(Action::DeleteTopic { topic: DOOMED.into() }),
+    ]
+}
