@@ -9,5 +9,6 @@
 mod delivery;
 mod digests;
 mod hunt;
+mod replication;
 mod seeds;
 mod standard;

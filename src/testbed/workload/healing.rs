@@ -1,6 +1,7 @@
 //! How far the cluster has healed, from the history's events alone: tells when a trial may be judged.
 //!
-//! Every partition with replicas is to have a leader, its full ISR, logs that end alike, and all of them
+//! Every broker is to be one of the cluster: a machine that has started again is taken for the one it was before
+//! until its old session ends. Every partition with replicas is to have a leader, its full ISR, logs that end alike, and all of them
 //! committed. Whether they hold the same is the checkers' to say.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +12,19 @@ use crate::{
 };
 
 #[derive(Default)]
-pub(super) struct Healing(BTreeMap<TopicPartition, Account>);
+pub(super) struct Healing {
+    brokers: BTreeMap<NodeName, Standing>,
+    partitions: BTreeMap<TopicPartition, Account>,
+}
+
+/// What the controller takes a broker for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// Its machine stopped or started since it registered.
+    Gone,
+    Fenced,
+    Serves,
+}
 
 #[derive(Default)]
 struct Account {
@@ -27,6 +40,16 @@ impl Healing {
     pub fn take(&mut self, event: &Event) {
         let node = &event.node;
         match &event.kind {
+            EventKind::MachineStarted { .. } | EventKind::MachineStopped { .. } => {
+                if let Some(standing) = self.brokers.get_mut(node) {
+                    *standing = Standing::Gone;
+                }
+            }
+            EventKind::BrokerRegistered { broker, .. } => {
+                self.brokers.insert(broker.clone(), Standing::Fenced);
+            }
+            EventKind::BrokerFenced { broker } => self.stands(broker, Standing::Fenced),
+            EventKind::BrokerUnfenced { broker } => self.stands(broker, Standing::Serves),
             EventKind::PartitionCreated { partition, replicas, leader, isr, .. } => {
                 let account = Account {
                     leader: leader.clone(),
@@ -34,10 +57,10 @@ impl Healing {
                     isr: isr.iter().cloned().collect(),
                     ..Account::default()
                 };
-                self.0.insert(partition.clone(), account);
+                self.partitions.insert(partition.clone(), account);
             }
             EventKind::TopicDeleted { topic } => {
-                self.0.retain(|partition, _| *partition.topic.0 != **topic);
+                self.partitions.retain(|partition, _| *partition.topic.0 != **topic);
             }
             EventKind::Elected { partition, leader, .. } => {
                 self.with(partition, |account| account.leader.clone_from(leader));
@@ -63,7 +86,7 @@ impl Healing {
             | EventKind::LogRestarted { partition, at: end }
             | EventKind::LogRecovered { partition, end, .. } => self.ends(partition, node, *end),
             EventKind::Fault { fault: FaultKind::WipedDisk, .. } => {
-                self.0.values_mut().for_each(|account| {
+                self.partitions.values_mut().for_each(|account| {
                     account.ends.remove(node);
                 });
             }
@@ -71,8 +94,15 @@ impl Healing {
         }
     }
 
+    /// The controller's word, which may be of what the broker was before it started again.
+    fn stands(&mut self, broker: &NodeName, standing: Standing) {
+        if let Some(known) = self.brokers.get_mut(broker).filter(|it| **it != Standing::Gone) {
+            *known = standing;
+        }
+    }
+
     fn with(&mut self, partition: &TopicPartition, change: impl FnOnce(&mut Account)) {
-        if let Some(account) = self.0.get_mut(partition) {
+        if let Some(account) = self.partitions.get_mut(partition) {
             change(account);
         }
     }
@@ -91,13 +121,18 @@ impl Healing {
 
     /// Where the log of a replicated partition's leader ends: what others took beside it is no end of it.
     pub fn end(&self, partition: &TopicPartition) -> Option<Offset> {
-        let account = self.0.get(partition).filter(|account| account.replicas.len() > 1)?;
+        let account =
+            self.partitions.get(partition).filter(|account| account.replicas.len() > 1)?;
         account.ends.get(account.leader.as_ref()?).copied()
     }
 
     /// What is not healed yet, in words.
     pub fn open(&self) -> Option<String> {
-        self.0.iter().find_map(|(partition, account)| account.open(partition))
+        let away = self.brokers.iter().find(|(_, standing)| **standing != Standing::Serves);
+        let away = away.map(|(broker, _)| format!("{broker} is not one of the cluster"));
+        away.or_else(|| {
+            self.partitions.iter().find_map(|(partition, account)| account.open(partition))
+        })
     }
 }
 
@@ -162,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_partition_is_healed_with_a_leader_its_isr_and_equal_ends() {
+    fn a_cluster_is_healed_with_its_brokers_leaders_isrs_and_equal_ends() {
         let partition = TopicPartition::new("orders", 0);
         assert_eq!(open(vec![]), None);
         let (from, to) = (Offset(3), Offset(2));
@@ -193,6 +228,14 @@ mod tests {
         };
         let told = open(["b1", "b2"].map(|node| (node, more(node))).to_vec()).unwrap();
         assert_eq!(told, "orders-0 is not committed up to its end");
+        let registered = || EventKind::BrokerRegistered { broker: "b2".into(), epoch: 1 };
+        let unfenced = || EventKind::BrokerUnfenced { broker: "b2".into() };
+        let started = || EventKind::MachineStarted { incarnation: 2 };
+        let away = Some("b2 is not one of the cluster".to_owned());
+        assert_eq!(open(vec![("b1", registered())]), away);
+        assert_eq!(open(vec![("b1", registered()), ("b1", unfenced())]), None);
+        let again = vec![("b1", registered()), ("b2", started()), ("b1", unfenced())];
+        assert_eq!(open(again), away);
         let deleted = EventKind::TopicDeleted { topic: "orders".into() };
         assert_eq!(open(vec![("b1", deleted)]), None);
     }

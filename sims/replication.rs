@@ -1,0 +1,11 @@
+//! What a replicated cluster has acknowledged, under every fault of machines, links and disks, and under
+//! operators at work.
+
+use retrial::testbed::campaign::REPLICATION;
+
+use crate::{hunt::hunt, seeds::seeds};
+
+#[test]
+fn acknowledged_records_outlive_the_machines_that_took_them() {
+    hunt(&REPLICATION, "acknowledged_records_outlive_the_machines_that_took_them", seeds(0..=499));
+}
