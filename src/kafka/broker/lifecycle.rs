@@ -87,6 +87,11 @@ impl Lifecycle {
         BrokerEpoch(self.epoch.load(Ordering::Relaxed))
     }
 
+    /// Whether the broker is leaving.
+    pub fn is_stopping(&self) -> bool {
+        self.wants_to_stop.get()
+    }
+
     /// Gives this broker's leaderships away, as far as the controller helps.
     pub async fn shut_down(&self, broker: &Broker) {
         if !self.running.get() || !broker.config.config.controlled_shutdown {

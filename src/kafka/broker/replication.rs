@@ -385,7 +385,13 @@ impl Partition {
         drop(held);
         let follow = driven.1.follow;
         self.follow_up(broker, driven);
-        if let Some(leader) = follow {
+        let id = broker.id();
+        let leads = image.has_leader() && image.leader == id;
+        let is_in_sync = image.has_leader() && image.isr.contains(&id);
+        // A broker that leaves fetches no more where it is out of the ISR (`ReplicaManager.applyLocalFollowersDelta`).
+        if broker.lifecycle.is_stopping() && !leads && !is_in_sync {
+            broker.replication.fetchers.forget(&self.id);
+        } else if let Some(leader) = follow {
             broker.replication.fetchers.assign(broker, self, leader);
         }
         if is_replicated {

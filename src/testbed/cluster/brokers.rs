@@ -181,19 +181,21 @@ pub fn add_brokers(
     for node in nodes {
         let name = machine_name(node.broker_id);
         let journal = BrokerJournal::new(stage.clone(), name.clone(), told.clone());
-        stage.add(name, program(node, Arc::new(journal)));
+        let program = program(node, Arc::new(journal), stage.clone());
+        stage.add(name, program);
     }
     Ok(())
 }
 
-fn program(config: NodeConfig, journal: Arc<BrokerJournal>) -> Program {
+fn program(config: NodeConfig, journal: Arc<BrokerJournal>, stage: Stage) -> Program {
+    let name = machine_name(config.broker_id);
     Arc::new(move |env, _start| {
         let (config, journal) = (config.clone(), Arc::clone(&journal));
+        let farewell = stage.farewell(&name);
         Box::pin(async move {
             let observer = Arc::clone(&journal);
             let ended = match Node::start(env, config, observer).await {
-                // A simulated operator stops brokers by killing them.
-                Ok(node) => node.run(std::future::pending()).await,
+                Ok(node) => node.run(farewell).await,
                 Err(error) => Err(error),
             };
             match ended {

@@ -5,6 +5,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
+use tokio::sync::Notify;
+
 use crate::{
     env::{BoxFuture, Env},
     sim::{MachineOptions, World},
@@ -39,6 +41,12 @@ struct Machine {
     program: Program,
     status: Status,
     starts: u32,
+    /// Asks the program to end, once in each of its lives.
+    farewell: Arc<Notify>,
+    /// It has been asked.
+    is_leaving: bool,
+    /// It is started once it has ended.
+    again: bool,
 }
 
 /// Handle to all machines of the trial; cheap to clone.
@@ -60,7 +68,15 @@ impl Stage {
 
     pub fn add(&self, node: NodeName, program: Program) {
         self.world.add_machine(&node, MachineOptions::default());
-        self.machines().insert(node, Machine { program, status: Status::Waiting, starts: 0 });
+        let machine = Machine {
+            program,
+            status: Status::Waiting,
+            starts: 0,
+            farewell: Arc::default(),
+            is_leaving: false,
+            again: false,
+        };
+        self.machines().insert(node, machine);
     }
 
     /// `None` for a machine that does not exist.
@@ -78,15 +94,23 @@ impl Stage {
         self.recorder.record(self.world.now().as_nanos(), node, cause, kind)
     }
 
-    /// Starts a machine that is not running; does nothing to one that is.
+    /// Starts a machine that is not running. One that was asked to end starts when it has ended; nothing is done
+    /// to others that run.
     pub fn start(&self, node: &NodeName, cause: Option<EventId>) {
         let (program, starts) = {
             let mut machines = self.machines();
             let Some(machine) = machines.get_mut(node) else { return };
             if matches!(machine.status, Status::Running | Status::Paused) {
+                if machine.is_leaving && !machine.again {
+                    machine.again = true;
+                    let (stage, name) = (self.clone(), node.clone());
+                    self.world
+                        .spawn(Box::pin(async move { stage.start_after(&name, cause).await }));
+                }
                 return;
             }
             machine.status = Status::Running;
+            (machine.farewell, machine.is_leaving, machine.again) = (Arc::default(), false, false);
             machine.starts += 1;
             (Arc::clone(&machine.program), machine.starts)
         };
@@ -98,6 +122,39 @@ impl Stage {
                 stage.ended(&name, exit);
             })
         });
+    }
+
+    /// Asks a machine's program to end in good order. One that is not up stays as it is.
+    pub fn shut_down(&self, node: &NodeName) {
+        if let Some(machine) = self.machines().get_mut(node)
+            && matches!(machine.status, Status::Running | Status::Paused)
+        {
+            (machine.is_leaving, machine.again) = (true, false);
+            machine.farewell.notify_one();
+        }
+    }
+
+    /// Whether it was asked to end, and has not.
+    pub fn is_leaving(&self, node: &str) -> bool {
+        self.machines().get(node).is_some_and(|machine| machine.is_leaving)
+    }
+
+    /// Waits until the machine's program is asked to end in this life of it.
+    pub fn farewell(&self, node: &NodeName) -> impl Future<Output = ()> + use<> {
+        let asked = self.machines().get(node).map(|machine| Arc::clone(&machine.farewell));
+        async move {
+            match asked {
+                Some(asked) => asked.notified().await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    async fn start_after(&self, node: &NodeName, cause: Option<EventId>) {
+        self.world.ended(node).await;
+        if self.machines().get(node).is_some_and(|machine| machine.again) {
+            self.start(node, cause);
+        }
     }
 
     fn ended(&self, node: &NodeName, exit: Exit) {
@@ -115,12 +172,20 @@ impl Stage {
         }
     }
 
+    /// Nobody waits for its end any more.
+    fn forget_farewell(&self, node: &NodeName) {
+        if let Some(machine) = self.machines().get_mut(node) {
+            (machine.is_leaving, machine.again) = (false, false);
+        }
+    }
+
     /// Kills the process or cuts the power. A machine that is not up stays as it is.
     pub fn stop(&self, node: &NodeName, loss: Loss, cause: Option<EventId>) {
         if !matches!(self.status(node), Some(Status::Running | Status::Paused)) {
             return;
         }
         self.set_status(node, Status::Down);
+        self.forget_farewell(node);
         match loss {
             Loss::Power => self.world.power_loss(node),
             Loss::Process | Loss::Nothing => self.world.kill(node),

@@ -157,6 +157,7 @@ impl Nemesis {
             Action::Crash { node } => on(node, &|node| stage.stop(node, Loss::Process, cause)),
             Action::PowerLoss { node } => on(node, &|node| stage.stop(node, Loss::Power, cause)),
             Action::Restart { node } => on(node, &|node| stage.start(node, cause)),
+            Action::ShutDown { node } => on(node, &|node| stage.shut_down(node)),
             Action::Pause { node, .. } => on(node, &|node| stage.pause(node, cause)),
             Action::Resume { node } => on(node, &|node| stage.resume(node, cause)),
             Action::Stall { node, lasts } => on(node, &|node| {

@@ -97,6 +97,7 @@ fn node_mut(action: &mut Action) -> Option<&mut NodeRef> {
         | Action::Restart { node }
         | Action::Pause { node, .. }
         | Action::Resume { node }
+        | Action::ShutDown { node }
         | Action::Stall { node, .. }
         | Action::Throw { node }
         | Action::SlowDisk { node, .. }

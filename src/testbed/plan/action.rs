@@ -111,6 +111,10 @@ pub enum Action {
     Stop {
         actor: String,
     },
+    /// Asks a broker or controller to stop in good order: its leaderships go elsewhere first.
+    ShutDown {
+        node: NodeRef,
+    },
     Sever {
         links: Links,
         lasts: Option<Span>,

@@ -247,6 +247,7 @@ pub(super) fn action(action: &Action) -> String {
         Action::Throw { node: n } => format!("the handler of {n} throws"),
         Action::Start { actor } => format!("start {actor}"),
         Action::Stop { actor } => format!("stop {actor}"),
+        Action::ShutDown { node: n } => format!("stop {n}"),
         Action::Sever { links: l, .. } => format!("sever {}", links(l)),
         Action::Hold { links: l, .. } => format!("hold {}", links(l)),
         Action::Delay { links: l, by, .. } => format!("delay {} by {by}", links(l)),

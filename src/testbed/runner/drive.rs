@@ -170,7 +170,11 @@ impl Drive {
         }
         for name in self.stage.names() {
             self.stage.resume(&name, None);
-            if self.stage.status(&name) == Some(Status::Down) {
+            let status = self.stage.status(&name);
+            // Clients end when they are through; whoever serves comes back.
+            let is_ended_server = status == Some(Status::Ended) && !self.actors.has(&name);
+            let is_leaving = self.stage.is_leaving(&name);
+            if status == Some(Status::Down) || is_ended_server || is_leaving {
                 self.stage.start(&name, None);
             }
         }

@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{Trial, TrialEnd, run_trial};
 use crate::testbed::{history::EventKind, plan::Plan, scenario::Scenario};
 
-/// Three brokers that are controllers too, one partition on all of them, a producer and a group.
+/// Three brokers that are controllers too, one partition on all of them, a producer and a group. Its limit has
+/// room for a JoinGroup that nobody answers, whose coordinator lost power: by default that takes 305 seconds.
 fn plan(acks: &str, more: &str) -> Arc<Plan> {
     let text = format!(
         r#"
@@ -15,7 +16,7 @@ kafka = "4.1"
 [run]
 seed = 1
 end = "quiet"
-limit = "5m"
+limit = "10m"
 [cluster]
 brokers = 3
 [cluster.config]

@@ -215,6 +215,7 @@ impl Page {
             Action::Crash { node }
             | Action::PowerLoss { node }
             | Action::Restart { node }
+            | Action::ShutDown { node }
             | Action::Resume { node }
             | Action::Throw { node }
             | Action::WipeDisk { node }
@@ -353,7 +354,7 @@ fn verb(action: &Action) -> &'static str {
         Action::Stall { .. } => Verb::Stall,
         Action::Throw { .. } => Verb::Throw,
         Action::Start { .. } => Verb::Start,
-        Action::Stop { .. } => Verb::Stop,
+        Action::Stop { .. } | Action::ShutDown { .. } => Verb::Stop,
         Action::Sever { .. } => Verb::Sever,
         Action::Hold { .. } => Verb::Hold,
         Action::Delay { .. } => Verb::Delay,

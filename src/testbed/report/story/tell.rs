@@ -216,6 +216,14 @@ impl<'a> Teller<'a> {
         true
     }
 
+    /// Whether the machine is one of the cluster's.
+    fn serves(&self, node: &str) -> bool {
+        let cluster = &self.trial.plan.cluster;
+        let brokers = (1..=cluster.brokers).map(|number| format!("b{number}"));
+        let added = self.trial.plan.added_brokers().into_iter().map(|(name, _)| name.to_owned());
+        brokers.chain(added).chain(cluster.controllers.names()).any(|name| name == node)
+    }
+
     fn stopped(&mut self, event: &Event, loss: Loss) -> Beat {
         let hand = self.hand(&event.node);
         self.in_hand.remove(&event.node);
@@ -227,6 +235,9 @@ impl<'a> Teller<'a> {
             Loss::Power => {
                 let text = if hand.is_empty() { "power lost".to_owned() } else { hand };
                 self.beat(event, "✗ POWER", text).tone(Tone::Bad).becomes(Status::Down)
+            }
+            Loss::Nothing if self.serves(&event.node) => {
+                self.beat(event, "stops", String::new()).becomes(Status::Idle)
             }
             // Its program has said so already, unless a step ended it.
             Loss::Nothing => self.beat(event, "ends", String::new()).silent().becomes(Status::Idle),

@@ -149,7 +149,13 @@ impl Steps<'_> {
             }
             Verb::Throw => Action::Throw { node: self.handler(section, found)? },
             Verb::Start => Action::Start { actor: self.actor(section, found)? },
-            Verb::Stop => Action::Stop { actor: self.actor(section, found)? },
+            Verb::Stop if section.has("node") => {
+                Action::ShutDown { node: self.server(section, found)? }
+            }
+            Verb::Stop => {
+                section.entry("node");
+                Action::Stop { actor: self.actor(section, found)? }
+            }
             Verb::Sever => {
                 let lasts = lasts(section, found);
                 Action::Sever { links: self.links(section, found)?, lasts }
@@ -214,6 +220,21 @@ impl Steps<'_> {
             found.add(
                 Problem::new(entry.node.place, message).help("name a broker, or leader:orders-0"),
             );
+        }
+        Some(node)
+    }
+
+    /// A machine that may be asked to stop as one of the cluster.
+    fn server(&self, section: &mut Section<'_>, found: &mut Findings) -> Option<NodeRef> {
+        let node = self.node(section, found)?;
+        let entry = section.entry("node")?;
+        let subject = |name: &str| self.references.names.subject(name);
+        if let NodeRef::Name(name) = &node
+            && !matches!(subject(name), None | Some(Subject::Broker | Subject::Controller))
+        {
+            let message = format!("`{name}` is no broker");
+            let help = format!("write actor = \"{name}\" to close it");
+            found.add(Problem::new(entry.node.place, message).help(help));
         }
         Some(node)
     }

@@ -85,6 +85,7 @@ fn action() -> impl Strategy<Value = Action> {
         node().prop_map(|node| Action::Crash { node }),
         node().prop_map(|node| Action::PowerLoss { node }),
         node().prop_map(|node| Action::Restart { node }),
+        broker().prop_map(|node| Action::ShutDown { node }),
         (node(), lasts()).prop_map(|(node, lasts)| Action::Pause { node, lasts }),
         node().prop_map(|node| Action::Resume { node }),
         (member(), span()).prop_map(|(node, lasts)| Action::Stall { node, lasts }),

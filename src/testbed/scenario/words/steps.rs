@@ -124,7 +124,7 @@ words! {
         Start "start"
             "Starts an actor, or one member of a group."
         Stop "stop"
-            "Closes an actor in an orderly way."
+            "Closes an actor in an orderly way, or shuts a broker or controller down: its leaderships go elsewhere first."
         Sever "sever"
             "Nothing passes the links, and nobody is told, `for` a while or until `heal`."
         Hold "hold"
