@@ -150,6 +150,7 @@ impl Admin {
             wanted: WantedTopics::All,
             auto_create: AutoCreate::Refused,
             metadata_max_age: Duration::from_secs(300),
+            rebootstraps: true,
             retry: retry.clone(),
         };
         let state = State {

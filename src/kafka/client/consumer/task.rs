@@ -104,6 +104,7 @@ pub(super) fn cluster_config(config: &ConsumerConfig, retry: &Backoff) -> Cluste
             false => AutoCreate::Refused,
         },
         metadata_max_age: config.metadata_max_age,
+        rebootstraps: config.rebootstraps,
         retry: retry.clone(),
     }
 }

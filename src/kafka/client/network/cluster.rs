@@ -23,6 +23,9 @@ pub(crate) struct ClusterConfig {
     pub(crate) wanted: WantedTopics,
     pub(crate) auto_create: AutoCreate,
     pub(crate) metadata_max_age: Duration,
+    /// `metadata.recovery.strategy` (KIP-899): whether to ask the bootstrap addresses again when no known broker
+    /// is to be had.
+    pub(crate) rebootstraps: bool,
     pub(crate) retry: Backoff,
 }
 
@@ -41,7 +44,10 @@ enum Purpose<C> {
 pub(crate) struct Cluster<C> {
     network: NetworkClient<Purpose<C>>,
     metadata: Metadata,
-    bootstrap: Vec<NodeKey>,
+    bootstrap: Vec<(NodeKey, Address)>,
+    rebootstraps: bool,
+    /// Whether it is the bootstrap addresses that are asked for metadata.
+    bootstrapping: bool,
     metadata_in_flight: bool,
     rng: ChaCha8Rng,
     events: VecDeque<Event<C>>,
@@ -56,9 +62,11 @@ impl<C> Cluster<C> {
             env.rng.stream("client/network"),
         );
         let now = env.clock.now();
-        let keys = (0..bootstrap.len()).map(NodeKey::Bootstrap).collect();
-        for (index, address) in bootstrap.iter().enumerate() {
-            network.set_node(NodeKey::Bootstrap(index), address, now);
+        let keyed =
+            |(index, address): (usize, &Address)| (NodeKey::Bootstrap(index), address.clone());
+        let bootstrap: Vec<_> = bootstrap.iter().enumerate().map(keyed).collect();
+        for (key, address) in &bootstrap {
+            network.set_node(*key, address, now);
         }
         Cluster {
             network,
@@ -68,7 +76,9 @@ impl<C> Cluster<C> {
                 config.metadata_max_age,
                 config.retry,
             ),
-            bootstrap: keys,
+            bootstrap,
+            rebootstraps: config.rebootstraps,
+            bootstrapping: true,
             metadata_in_flight: false,
             rng: env.rng.stream("client/metadata"),
             events: VecDeque::new(),
@@ -89,8 +99,8 @@ impl<C> Cluster<C> {
 
     /// Brokers that any request may go to: those of the metadata, or the bootstrap addresses before.
     fn candidates(&self) -> Vec<NodeKey> {
-        if self.metadata.brokers().is_empty() {
-            self.bootstrap.clone()
+        if self.bootstrapping {
+            self.bootstrap.iter().map(|(key, _)| *key).collect()
         } else {
             self.metadata.brokers().keys().map(|broker| NodeKey::Broker(*broker)).collect()
         }
@@ -202,6 +212,7 @@ impl<C> Cluster<C> {
             None => self.metadata.failed(now, &mut self.rng),
             Some(response) => {
                 self.metadata.update(response, now, &mut self.rng);
+                self.bootstrapping = false;
                 self.apply_brokers(now);
             }
         }
@@ -230,12 +241,29 @@ impl<C> Cluster<C> {
         if self.metadata_in_flight || self.metadata.due_at() > now {
             return;
         }
+        self.maybe_rebootstrap(now);
         let Some(node) = self.any_ready_node(now) else { return };
         self.metadata.sent();
         self.metadata_in_flight = true;
         let deadline = now + self.request_timeout();
         let request = self.metadata.request();
         self.network.send(node, |_| request, Expect::Response, Purpose::Metadata, deadline);
+    }
+
+    /// Goes back to the bootstrap addresses when no known broker is connected or may be tried now
+    /// (`NetworkClient.DefaultMetadataUpdater.maybeUpdate`). Departure: what is known of brokers and topics
+    /// stays in use until the answer, where Kafka forgets it.
+    fn maybe_rebootstrap(&mut self, now: Instant) {
+        if self.bootstrapping
+            || !self.rebootstraps
+            || self.network.is_any_available(&self.candidates(), now)
+        {
+            return;
+        }
+        self.bootstrapping = true;
+        for (key, address) in &self.bootstrap {
+            self.network.set_node(*key, address, now);
+        }
     }
 
     /// When [`Self::poll`] must run again even if nothing arrives.

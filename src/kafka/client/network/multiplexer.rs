@@ -192,6 +192,14 @@ impl<C> NetworkClient<C> {
             .map(|(_, node)| node)
     }
 
+    /// Whether one of them is connected, connecting, or may be tried now.
+    pub(crate) fn is_any_available(&self, candidates: &[NodeKey], now: Instant) -> bool {
+        candidates
+            .iter()
+            .filter_map(|node| self.channels.get(node))
+            .any(|channel| !matches!(channel.state, State::Idle) || channel.retry_at <= now)
+    }
+
     /// Sends to a node that [`Self::can_send`]. `build` gets the version both sides know. Without one, or
     /// if the connection breaks, the failure arrives as an event like any other.
     pub(crate) fn send<R: Request>(

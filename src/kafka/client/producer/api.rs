@@ -332,6 +332,7 @@ fn cluster_config(config: &ProducerConfig, retry: &Backoff) -> ClusterConfig {
         // The Java producer always allows it; the broker's `auto.create.topics.enable` decides.
         auto_create: AutoCreate::Allowed,
         metadata_max_age: config.metadata_max_age,
+        rebootstraps: config.rebootstraps,
         retry: retry.clone(),
     }
 }

@@ -17,7 +17,7 @@ use crate::{
         config::{BrokerConfig, ConsumerConfig, ProducerConfig, Settings, Side},
         types::{BrokerId, Offset, TopicName, TopicPartition},
     },
-    sim::{MachineOptions, World, WorldOptions},
+    sim::{LinkControl, MachineOptions, World, WorldOptions},
 };
 
 const PORT: u16 = 9092;
@@ -204,4 +204,36 @@ fn topics_are_created_once_and_described() {
         let ends = admin.list_offsets(&all(), OffsetSpec::Latest).await.unwrap();
         assert!(ends.len() == 4 && ends.values().all(|end| *end == Offset(0)));
     });
+}
+
+/// KIP-899: all that the metadata names may be out of reach while others have come back.
+#[test]
+fn a_client_that_reaches_no_broker_it_knows_starts_over_with_the_addresses_it_was_given() {
+    for (strategy, arrives) in [("rebootstrap", true), ("none", false)] {
+        with_cluster(move |world, env| async move {
+            let clock = env.clock.clone();
+            let sleep = |millis| clock.sleep_until(clock.now() + ms(millis));
+            let pairs = [
+                ("metadata.max.age.ms", "500"),
+                ("request.timeout.ms", "1000"),
+                ("delivery.timeout.ms", "60000"),
+                ("socket.connection.setup.timeout.ms", "1000"),
+                ("socket.connection.setup.timeout.max.ms", "1000"),
+                ("metadata.recovery.strategy", strategy),
+            ];
+            let settings = Settings::from_pairs(Side::Producer, pairs).unwrap();
+            let config = ProducerConfig::from_settings(&settings).unwrap();
+            let producer = Producer::new(&child(&env, "producer"), &bootstrap(), config, None);
+            producer.send(keyed(1)).await.unwrap().await.unwrap();
+            world.kill("b2");
+            // Its session ends: the metadata names b1 alone.
+            sleep(12_000).await;
+            world.links("c1", "b1").iter().for_each(LinkControl::sever);
+            start_broker(&world, 2);
+            sleep(5_000).await;
+            let record = ProducerRecord { partition: Some(1), ..keyed(2) };
+            let sent = producer.send(record).await.unwrap().await;
+            assert_eq!(sent.is_ok(), arrives, "{strategy}: {sent:?}");
+        });
+    }
 }

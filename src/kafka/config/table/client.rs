@@ -62,12 +62,12 @@ pub(super) const ROWS: &[Row] = &[
         "300000",
         "When a client without metadata starts over.",
     ),
-    other(
+    modelled(
         SIDE,
         "metadata.recovery.strategy",
         Kind::OneOf(&["none", "rebootstrap"]),
         "rebootstrap",
-        "What a client does that knows no broker any more.",
+        "What a client does that reaches no broker it knows.",
     ),
     other(
         SIDE,

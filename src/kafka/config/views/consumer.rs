@@ -47,6 +47,8 @@ pub struct ConsumerConfig {
     pub reconnect_backoff_max: Duration,
     pub socket_connection_setup_timeout: Duration,
     pub metadata_max_age: Duration,
+    /// Whether a client that reaches no broker starts over with the bootstrap addresses.
+    pub rebootstraps: bool,
     pub allow_auto_create_topics: bool,
 }
 
@@ -100,6 +102,7 @@ impl ConsumerConfig {
             reconnect_backoff_max: settings.millis("reconnect.backoff.max.ms"),
             socket_connection_setup_timeout: settings.millis("socket.connection.setup.timeout.ms"),
             metadata_max_age: settings.millis("metadata.max.age.ms"),
+            rebootstraps: settings.text("metadata.recovery.strategy") == "rebootstrap",
             allow_auto_create_topics: settings.boolean("allow.auto.create.topics"),
         })
     }

@@ -54,6 +54,8 @@ pub struct ProducerConfig {
     pub reconnect_backoff_max: Duration,
     pub socket_connection_setup_timeout: Duration,
     pub metadata_max_age: Duration,
+    /// Whether a client that reaches no broker starts over with the bootstrap addresses.
+    pub rebootstraps: bool,
     pub partitioner_ignore_keys: bool,
     pub compression: String,
     pub client_id: String,
@@ -90,6 +92,7 @@ impl ProducerConfig {
             reconnect_backoff_max: settings.millis("reconnect.backoff.max.ms"),
             socket_connection_setup_timeout: settings.millis("socket.connection.setup.timeout.ms"),
             metadata_max_age: settings.millis("metadata.max.age.ms"),
+            rebootstraps: settings.text("metadata.recovery.strategy") == "rebootstrap",
             partitioner_ignore_keys: settings.boolean("partitioner.ignore.keys"),
             compression: settings.text("compression.type").into(),
             client_id: settings.text("client.id").into(),
