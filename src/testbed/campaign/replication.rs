@@ -2,7 +2,8 @@
 //!
 //! Partitions with three replicas on three to five brokers, one or three controllers, combined or apart.
 //! Brokers and controllers crash, lose power, stand still for longer than their sessions, are cut off from
-//! each other one way or both, and have slow disks; operators move partitions, ask for elections, add
+//! each other one way or both, have slow disks, or are stopped in good order, one or one after the other;
+//! operators move partitions, ask for elections, add
 //! partitions and delete a topic, all under load.
 //!
 //! The fault model: one machine of a plan may lose its power, again and again, and two replicas have to have
@@ -59,6 +60,8 @@ const DOOMED: &str = "doomed";
 #[derive(Clone, Copy, Debug)]
 struct Kinds {
     crashes: bool,
+    /// In good order.
+    stops: bool,
     power_losses: bool,
     pauses: bool,
     /// Between the cluster's machines.
@@ -68,13 +71,14 @@ struct Kinds {
 }
 
 fn kinds() -> impl Strategy<Value = Kinds> {
-    any::<[bool; 6]>().prop_map(|on| Kinds {
+    any::<[bool; 7]>().prop_map(|on| Kinds {
         crashes: on[0],
         power_losses: on[1],
         pauses: on[2],
         network: on[3],
         disks: on[4],
         operators: on[5],
+        stops: on[6],
     })
 }
 
@@ -210,6 +214,9 @@ fn faults(shape: &Shape, plan: &Plan) -> BoxedStrategy<Vec<Step>> {
     if kinds.crashes {
         choices.push(node(machines.clone()).prop_map(crash).boxed());
     }
+    if kinds.stops {
+        choices.push(anyone().prop_map(stop).boxed());
+    }
     if kinds.pauses {
         let pause = (anyone(), span(500..=15_000));
         choices.push(
@@ -237,11 +244,17 @@ fn faults(shape: &Shape, plan: &Plan) -> BoxedStrategy<Vec<Step>> {
         true => power_losses(&machines).boxed(),
         false => Just(Vec::new()).boxed(),
     };
+    let rolling = match kinds.stops {
+        true => rolling_restart(&machines).boxed(),
+        false => Just(Vec::new()).boxed(),
+    };
     if choices.is_empty() {
         return power.prop_map(steps).boxed();
     }
     let fault = (span(0..=LOAD_MS), Union::new(choices), span(50..=12_000));
-    (vec(fault, 1..=8), power).prop_map(|(faults, power)| steps([faults, power].concat())).boxed()
+    (vec(fault, 1..=8), power, rolling)
+        .prop_map(|(faults, power, rolling)| steps([faults, power, rolling].concat()))
+        .boxed()
 }
 
 type Fault = (Span, (Action, Option<Action>), Span);
@@ -255,6 +268,23 @@ fn power_losses(machines: &[String]) -> impl Strategy<Value = Vec<Fault>> + use<
             (at, (Action::PowerLoss { node: loss }, Some(Action::Restart { node: start })), wait)
         };
         times.into_iter().map(cut).collect()
+    })
+}
+
+fn stop(node: NodeRef) -> (Action, Option<Action>) {
+    (Action::ShutDown { node: node.clone() }, Some(Action::Restart { node }))
+}
+
+/// Each machine in turn is stopped and started again, in every other plan.
+fn rolling_restart(machines: &[String]) -> impl Strategy<Value = Vec<Fault>> + use<> {
+    let machines = machines.to_vec();
+    (any::<bool>(), 500..=8_000u64, 50..=6_000u64).prop_map(move |(rolls, beat, away)| {
+        let turn = |(index, name): (usize, &String)| {
+            let at = Span::from_millis((index as u64 + 1) * beat);
+            (at, stop(NodeRef::Name(name.clone())), Span::from_millis(away))
+        };
+        let turns = machines.iter().enumerate().filter(|_| rolls).map(turn);
+        turns.filter(|(at, ..)| at.0.as_millis() <= u128::from(LOAD_MS)).collect()
     })
 }
 

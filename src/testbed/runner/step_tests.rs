@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Trial, TrialEnd, run_trial};
 use crate::testbed::{
-    history::{EventKind, FaultKind},
+    history::{EventKind, FaultKind, Loss},
     plan::{Controllers, Plan},
     scenario::Scenario,
 };
@@ -267,4 +267,76 @@ for = "1s"
     assert_eq!(done_by(&trial, 1), [hit[0].replace("stopped", "started")]);
     let paused = done_by(&trial, 2);
     assert!(paused.len() == 2 && paused[0].starts_with('c'), "{paused:?}");
+}
+
+#[test]
+fn a_broker_that_is_stopped_gives_its_leaderships_away_and_starts_again_when_it_has_ended() {
+    let trial = passes(
+        r#"
+[[step]]
+id = "leave"
+when = "acked"
+of = "orders-0"
+count = 20
+do = "stop"
+node = "leader:orders-0"
+[[step]]
+after = "leave"
+wait = "1ms"
+do = "restart"
+node = "step:leave"
+[[expect]]
+guarantee = "writes-accepted"
+of = "shop"
+verdict = "holds"
+"#,
+    );
+    let position = |wanted: &dyn Fn(&EventKind) -> bool| {
+        let events = trial.history.events.iter();
+        events.filter(|event| event.node == "b1".into()).position(|event| wanted(&event.kind))
+    };
+    let stopped =
+        position(&|kind| matches!(kind, EventKind::MachineStopped { loss: Loss::Nothing }));
+    let again = position(&|kind| matches!(kind, EventKind::MachineStarted { incarnation: 2 }));
+    assert!(stopped.is_some() && stopped < again, "{stopped:?} {again:?}");
+    let id = |wanted: &dyn Fn(&EventKind) -> bool| {
+        trial.history.events.iter().find(|event| wanted(&event.kind)).map(|event| event.id)
+    };
+    let moved = id(
+        &|kind| matches!(kind, EventKind::Elected { was: Some(was), leader: Some(leader), .. } if *was == "b1".into() && leader != was),
+    );
+    let ended = id(&|kind| matches!(kind, EventKind::MachineStopped { .. }));
+    assert!(moved.is_some() && moved < ended, "{moved:?} {ended:?}");
+}
+
+#[test]
+fn a_crash_ends_the_wait_for_a_broker_that_leaves() {
+    let trial = passes(
+        r#"
+[[step]]
+id = "leave"
+at = "10s"
+do = "stop"
+node = "b1"
+[[step]]
+id = "again"
+after = "leave"
+wait = "1ms"
+do = "restart"
+node = "b1"
+[[step]]
+id = "killed"
+after = "again"
+wait = "1ms"
+do = "crash"
+node = "b1"
+[[step]]
+after = "killed"
+wait = "20s"
+do = "restart"
+node = "b1"
+"#,
+    );
+    assert_eq!(done_by(&trial, 2), ["b1: stopped"]);
+    assert_eq!(done_by(&trial, 3), ["b1: started"]);
 }

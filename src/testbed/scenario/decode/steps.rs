@@ -149,13 +149,7 @@ impl Steps<'_> {
             }
             Verb::Throw => Action::Throw { node: self.handler(section, found)? },
             Verb::Start => Action::Start { actor: self.actor(section, found)? },
-            Verb::Stop if section.has("node") => {
-                Action::ShutDown { node: self.server(section, found)? }
-            }
-            Verb::Stop => {
-                section.entry("node");
-                Action::Stop { actor: self.actor(section, found)? }
-            }
+            Verb::Stop => self.stop(section, found)?,
             Verb::Sever => {
                 let lasts = lasts(section, found);
                 Action::Sever { links: self.links(section, found)?, lasts }
@@ -222,6 +216,15 @@ impl Steps<'_> {
             );
         }
         Some(node)
+    }
+
+    /// `node` is a broker or controller, `actor` a client.
+    fn stop(&self, section: &mut Section<'_>, found: &mut Findings) -> Option<Action> {
+        if section.has("node") {
+            return Some(Action::ShutDown { node: self.server(section, found)? });
+        }
+        section.entry("node");
+        Some(Action::Stop { actor: self.actor(section, found)? })
     }
 
     /// A machine that may be asked to stop as one of the cluster.

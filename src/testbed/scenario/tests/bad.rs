@@ -315,6 +315,7 @@ fn an_operator_asks_for_what_can_be() {
     let order = |step: &str, wanted: &str| {
         told_once("do = \"crash\"\nnode = \"b1\"", step, wanted);
     };
+    order("do = \"stop\"\nnode = \"shop\"", "`shop` is no broker");
     order(
         "do = \"delete-topic\"\ntopic = \"oders\"",
         "there is no `oders` (did you mean `orders`?)",
