@@ -7,6 +7,7 @@
 
 mod beat;
 mod page;
+mod replicas;
 mod stretch;
 mod tell;
 

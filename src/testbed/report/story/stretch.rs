@@ -32,6 +32,7 @@ pub(super) struct Sends {
     until: u64,
     sent: usize,
     acked: usize,
+    acked_until: u64,
     /// By (tone, word, error).
     troubles: IndexMap<(&'static str, String), Repeated>,
 }
@@ -45,6 +46,7 @@ impl Sends {
     pub fn acked(&mut self, event: &Event) {
         self.touch(event);
         self.acked += 1;
+        self.acked_until = event.at;
     }
 
     /// A send that failed or ended unknown, a batch sent again, an error.
@@ -103,14 +105,14 @@ impl Sends {
             return format!(
                 "{} acknowledged by {}",
                 words::count(self.acked, "record"),
-                words::time(self.until)
+                words::time(self.acked_until)
             );
         } else if self.acked == 0 {
             "none acknowledged yet".to_owned()
         } else if self.acked == self.sent {
-            format!("all acknowledged by {}", words::time(self.until))
+            format!("all acknowledged by {}", words::time(self.acked_until))
         } else {
-            format!("{} acknowledged by {}", self.acked, words::time(self.until))
+            format!("{} acknowledged by {}", self.acked, words::time(self.acked_until))
         };
         format!("{} to {topic}; {acked}", words::count(self.sent, "record"))
     }

@@ -12,6 +12,7 @@ use super::{
         words::{self, Naming},
     },
     beat::{Beat, Status, Weight},
+    replicas::{Links, Replicas, Told},
     stretch::{Deed, Rounds, Sends},
 };
 use crate::testbed::{
@@ -80,6 +81,8 @@ struct Teller<'a> {
     in_hand: BTreeMap<NodeName, String>,
     /// Members that said themselves that they left.
     left: BTreeMap<NodeName, EventId>,
+    replicas: Replicas,
+    links: Links,
     beats: Vec<Beat>,
 }
 
@@ -98,11 +101,14 @@ impl<'a> Teller<'a> {
             joins: BTreeMap::new(),
             in_hand: BTreeMap::new(),
             left: BTreeMap::new(),
+            replicas: Replicas::default(),
+            links: Links::default(),
             beats: Vec::new(),
         }
     }
 
     fn hear(&mut self, event: &Event) {
+        self.hear_replica(event);
         let heard = self.hear_machine(event)
             || self.hear_producer(event)
             || self.hear_broker(event)
@@ -197,9 +203,15 @@ impl<'a> Teller<'a> {
                 self.beat(event, "resumes", String::new()).tone(Tone::Good).becomes(Status::Up)
             }
             EventKind::Fault { what, .. } => {
+                if self.one_more_link(event, "! fault", what) {
+                    return true;
+                }
                 self.beat(event, "! fault", what.to_string()).tone(Tone::Bad)
             }
             EventKind::Healed { what } => {
+                if self.one_more_link(event, "healed", what) {
+                    return true;
+                }
                 self.beat(event, "healed", what.to_string()).tone(Tone::Good)
             }
             EventKind::NoProgress { what } => {
@@ -211,6 +223,7 @@ impl<'a> Teller<'a> {
                 .becomes(Status::Down),
             _ => return false,
         };
+        let beat = self.with_standing(event, beat);
         self.break_lines(Some(&event.node));
         self.push(if beat.weight == Weight::Silent { beat } else { beat.notable() });
         true
@@ -222,6 +235,38 @@ impl<'a> Teller<'a> {
         let brokers = (1..=cluster.brokers).map(|number| format!("b{number}"));
         let added = self.trial.plan.added_brokers().into_iter().map(|(name, _)| name.to_owned());
         brokers.chain(added).chain(cluster.controllers.names()).any(|name| name == node)
+    }
+
+    /// How a broker left the partitions it led.
+    fn with_standing(&self, event: &Event, mut beat: Beat) -> Beat {
+        if beat.becomes.is_some_and(|status| status != Status::Up) {
+            beat.standing = self.replicas.led_by(&event.node);
+        }
+        beat
+    }
+
+    /// Whether a step's line about links has taken this one in.
+    fn one_more_link(&mut self, event: &Event, word: &'static str, what: &str) -> bool {
+        self.break_lines(Some(&event.node));
+        let next = self.beats.len();
+        let Some((place, text)) = self.links.more(event, word, what, next) else { return false };
+        let beat = &mut self.beats[place];
+        beat.text = text;
+        beat.node = Arc::from("trial");
+        true
+    }
+
+    fn hear_replica(&mut self, event: &Event) {
+        let topics = &self.trial.history.setup.topics;
+        let partitions = |topic: &str| topics.get(topic).map_or(0, |topic| topic.partitions);
+        match self.replicas.hear(event, self.beats.len(), &partitions) {
+            Told::Beat(beat) => self.push(beat),
+            Told::Instead(place, beat) => {
+                self.beats[place].weight = Weight::Silent;
+                self.push(beat);
+            }
+            Told::Nothing => {}
+        }
     }
 
     fn stopped(&mut self, event: &Event, loss: Loss) -> Beat {
