@@ -209,6 +209,8 @@ pub enum FactKind {
     Hw,
     /// Times the controller gave a partition another leader.
     Elections,
+    /// Times a leader sent a consumer to a follower in its rack.
+    SentToFollower,
     /// Partitions of topics that a broker leads.
     Leads,
     /// Partitions of topics that a broker keeps a copy of.

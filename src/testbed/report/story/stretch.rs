@@ -77,8 +77,10 @@ impl Sends {
 
     pub fn tell(self, node: &NodeName, topic: &str, unacked: bool, beats: &mut Vec<Beat>) {
         if let Some((first, at)) = self.begin {
+            // Acknowledgements of what was sent before the last disturbance.
+            let word = if self.sent == 0 { "is acked" } else { "sends" };
             beats.push(
-                Beat::new(first, at, node, "sends", self.text(topic, unacked)).until(self.until),
+                Beat::new(first, at, node, word, self.text(topic, unacked)).until(self.until),
             );
         }
         for ((word, what), times) in self.troubles {
@@ -103,7 +105,7 @@ impl Sends {
             "no acknowledgement asked for".to_owned()
         } else if self.sent == 0 {
             return format!(
-                "{} acknowledged by {}",
+                "{} by {}",
                 words::count(self.acked, "record"),
                 words::time(self.acked_until)
             );

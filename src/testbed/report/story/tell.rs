@@ -413,6 +413,11 @@ impl<'a> Teller<'a> {
             EventKind::Lost { partitions } => {
                 self.beat(event, "✗ loses", words::partitions(partitions)).tone(Tone::Bad)
             }
+            EventKind::ReadsFrom { partition, broker } => {
+                let text =
+                    format!("{partition} from {broker}, in its own rack, on its leader's word");
+                self.beat(event, "reads", text)
+            }
             EventKind::LeftGroup { reason } => {
                 self.left.insert(event.node.clone(), event.id);
                 self.beat(event, "leaves", reason.to_string()).tone(Tone::Doubt)

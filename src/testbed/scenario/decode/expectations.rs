@@ -66,7 +66,9 @@ fn known(fact: FactKind) -> Known {
         FactKind::Error => Known::Of(&[Producer, Group, Member, Reader]),
         FactKind::Records => Known::Of(&[Topic, Partition]),
         FactKind::Acked => Known::Of(&[Producer]),
-        FactKind::Delivered | FactKind::Processed => Known::Of(&[Group, Member, Reader]),
+        FactKind::Delivered | FactKind::Processed | FactKind::SentToFollower => {
+            Known::Of(&[Group, Member, Reader])
+        }
         FactKind::Batches | FactKind::Deduplicated => Known::Of(&[Topic, Partition]),
         FactKind::Retries => Known::Of(&[Producer]),
         FactKind::Leader | FactKind::Epoch | FactKind::Isr | FactKind::Hw => {

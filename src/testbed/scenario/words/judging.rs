@@ -84,6 +84,7 @@ words! {
         Isr "isr" "How many replicas of a partition are in sync: of = \"orders-0\"."
         Hw "hw" "The high watermark of a partition's leader: of = \"orders-0\"."
         Elections "elections" "Times the controller gave a partition another leader: of = \"orders-0\"."
+        SentToFollower "sent-to-follower" "Times a leader sent a consumer to a follower in its rack: of = \"billing\"."
         Leads "leads" "Partitions of topics that a broker leads: of = \"b1\"."
         Replicas "replicas" "Partitions of topics that a broker keeps a copy of: of = \"b4\"."
     }
