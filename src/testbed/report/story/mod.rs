@@ -6,6 +6,7 @@
 //! a trace has them.
 
 mod beat;
+mod doings;
 mod page;
 mod replicas;
 mod stretch;
