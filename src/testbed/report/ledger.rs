@@ -241,7 +241,7 @@ impl Strip<'_> {
     /// Finds what is out of the ordinary, and where the picture changes.
     fn compare(&mut self, accused: &BTreeMap<&TopicPartition, BTreeSet<Offset>>) {
         let named = accused.get(self.partition);
-        let mut before: Option<(bool, bool, bool, Option<i32>, Vec<usize>)> = None;
+        let mut before = None;
         for offset in self.offsets() {
             let there = self.records.contains_key(&offset);
             let blamed =
