@@ -9,7 +9,7 @@ use kafka_protocol::ResponseError;
 
 use super::error::ClientError;
 use crate::kafka::types::{
-    GenerationId, MemberId, Offset, ProducerEpoch, ProducerId, Sequence, TopicPartition,
+    BrokerId, GenerationId, MemberId, Offset, ProducerEpoch, ProducerId, Sequence, TopicPartition,
 };
 
 /// Receives events in the order in which they happen.
@@ -171,6 +171,11 @@ pub enum ClientEvent {
     PositionRestored {
         partition: TopicPartition,
         offset: Offset,
+    },
+    /// The leader sent the consumer to a replica in its own rack.
+    ReadsFrom {
+        partition: TopicPartition,
+        replica: BrokerId,
     },
     /// The broker said that the position is outside of its log.
     OutOfRange {

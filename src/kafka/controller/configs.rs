@@ -215,7 +215,7 @@ impl Controller {
         const NAME: &str = "unclean.leader.election.enable";
         match self.dynamic_setting(topic, NAME) {
             Some(value) => value.trim().eq_ignore_ascii_case("true"),
-            None => self.config.broker.settings.boolean(NAME),
+            None => self.config.broker.topic_defaults.unclean_leader_election,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{index::Index, liveness::last_commit};
+use super::{index::Index, leadership, liveness::last_commit};
 use crate::{
     kafka::types::{Offset, TopicPartition},
     testbed::{
@@ -76,13 +76,21 @@ pub(super) fn measure(
             EventKind::Deduplicated { partition, .. } => u64::from(Index::is_of(partition, of)),
             _ => 0,
         })),
-        FactKind::Retries => Ok(count(&|event| {
-            u64::from(matches!(event.kind, EventKind::BatchRetried { .. }) && of_node(event))
+        FactKind::Retries => Ok(count(&|event| match &event.kind {
+            EventKind::BatchRetried { error, .. } if of_node(event) => {
+                u64::from(name.is_none_or(|name| **error == *name))
+            }
+            _ => 0,
         })),
         FactKind::Leader | FactKind::Epoch | FactKind::Isr | FactKind::Hw => {
-            of_leadership(events, fact, of)
+            leadership::of_partition(events, fact, of)
         }
-        FactKind::Elections => Ok(elections(events, of)),
+        FactKind::SentToFollower => Ok(count(&|event| {
+            u64::from(matches!(event.kind, EventKind::ReadsFrom { .. }) && of_node(event))
+        })),
+        FactKind::Elections => Ok(leadership::elections(events, of)),
+        FactKind::Leads => Ok(leadership::of_broker(events, of).leads),
+        FactKind::Replicas => Ok(leadership::of_broker(events, of).replicas),
     }
 }
 
@@ -96,59 +104,6 @@ fn committed(index: &Index<'_>, fact: FactKind, of: &str) -> Result<i64, String>
     }
     let log = index.logs.get(&partition).ok_or("the log was not read back")?;
     Ok(log.end - committed.unwrap_or(Offset(0)))
-}
-
-fn elections(events: &[Event], of: &str) -> i64 {
-    let elected = |event: &&Event| match &event.kind {
-        EventKind::Elected { partition, leader: Some(leader), was, .. } => {
-            Index::is_of(partition, of) && was.as_ref() != Some(leader)
-        }
-        _ => false,
-    };
-    i64::try_from(events.iter().filter(elected).count()).unwrap_or(i64::MAX)
-}
-
-/// What the controller said last of a partition, or its leader's high watermark.
-fn of_leadership(events: &[Event], fact: FactKind, of: &str) -> Result<i64, String> {
-    let leads = |kind: &EventKind| match kind {
-        EventKind::PartitionCreated { partition, leader, epoch, .. }
-        | EventKind::Elected { partition, leader, epoch, .. }
-            if Index::is_of(partition, of) =>
-        {
-            Some((leader.clone(), *epoch))
-        }
-        _ => None,
-    };
-    let last = events.iter().rev().find_map(|event| leads(&event.kind));
-    let (leader, epoch) = last.ok_or(format!("the controller said nothing of {of}"))?;
-    let number = |name: &str| name.trim_start_matches(|c: char| !c.is_ascii_digit()).parse().ok();
-    Ok(match fact {
-        FactKind::Leader => leader.as_deref().and_then(number).unwrap_or(-1),
-        FactKind::Epoch => i64::from(epoch),
-        FactKind::Isr => {
-            let isr = |event: &Event| match &event.kind {
-                EventKind::PartitionCreated { partition, isr, .. }
-                | EventKind::IsrShrunk { partition, isr, .. }
-                | EventKind::IsrGrown { partition, isr, .. }
-                    if Index::is_of(partition, of) =>
-                {
-                    i64::try_from(isr.len()).ok()
-                }
-                _ => None,
-            };
-            events.iter().rev().find_map(isr).unwrap_or_default()
-        }
-        _ => {
-            let of_leader = |event: &&Event| leader.as_ref() == Some(&event.node);
-            let shown = |event: &Event| match &event.kind {
-                EventKind::HighWatermark { partition, offset } if Index::is_of(partition, of) => {
-                    Some(offset.0)
-                }
-                _ => None,
-            };
-            events.iter().rev().filter(of_leader).find_map(shown).unwrap_or_default()
-        }
-    })
 }
 
 fn last_generation(events: &[Event], of: &str) -> Result<i64, String> {

@@ -13,6 +13,7 @@ mod facts;
 mod faults;
 mod index;
 mod judge;
+mod leadership;
 mod liveness;
 mod missed;
 mod order;

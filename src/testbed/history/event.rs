@@ -490,4 +490,9 @@ pub enum EventKind {
     Crashed {
         message: Arc<str>,
     },
+    /// Its leader sent the consumer to a follower in the same rack for this partition.
+    ReadsFrom {
+        partition: TopicPartition,
+        broker: NodeName,
+    },
 }

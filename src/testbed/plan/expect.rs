@@ -209,6 +209,12 @@ pub enum FactKind {
     Hw,
     /// Times the controller gave a partition another leader.
     Elections,
+    /// Times a leader sent a consumer to a follower in its rack.
+    SentToFollower,
+    /// Partitions of topics that a broker leads.
+    Leads,
+    /// Partitions of topics that a broker keeps a copy of.
+    Replicas,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -228,7 +234,7 @@ pub enum Expectation {
     Fact {
         fact: FactKind,
         of: String,
-        /// For [`FactKind::Error`].
+        /// For [`FactKind::Error`], and for [`FactKind::Retries`] of one kind.
         name: Option<String>,
         is: Comparison,
         /// Judged when this step fired; otherwise at the end.

@@ -17,7 +17,7 @@ use crate::{
     kafka::types::{Offset, TopicPartition},
     testbed::{
         checker::Verdict,
-        history::{Entry, EventKind, GroupSetup, Ledgers, LoggedRecord},
+        history::{Entry, Event, EventKind, GroupSetup, Ledgers, LoggedRecord, Outcome, RecordId},
         plan::EffectKind,
         runner::Trial,
     },
@@ -69,6 +69,10 @@ struct Strip<'a> {
     /// Records that are there twice or behind a later one of their producer: if there are any, the
     /// records' own numbers must be seen.
     late: BTreeSet<Offset>,
+    /// The leader epoch that wrote each offset; empty if one wrote all.
+    epochs: BTreeMap<Offset, i32>,
+    /// Where a record was acknowledged that is not there in the end.
+    lost: BTreeSet<Offset>,
     rows: Vec<Row<'a>>,
     /// Whether any record is missing, repeated, late, or named by a verdict.
     odd: bool,
@@ -85,6 +89,7 @@ fn strips<'a>(trial: &'a Trial, ledgers: &Ledgers) -> Vec<Strip<'a>> {
         }
     }
     let accused = accused(trial);
+    let lost = lost(&history.events);
     let mut strips = Vec::new();
     for event in &history.events {
         let EventKind::FinalLog { partition, start, end, records } = &event.kind else { continue };
@@ -97,6 +102,8 @@ fn strips<'a>(trial: &'a Trial, ledgers: &Ledgers) -> Vec<Strip<'a>> {
             end: *end,
             records: records.iter().map(|record| (record.offset, record)).collect(),
             late: late(records),
+            epochs: epochs(&history.events, partition),
+            lost: lost.get(partition).cloned().unwrap_or_default(),
             rows: Vec::new(),
             odd: false,
             changes: BTreeSet::new(),
@@ -128,6 +135,44 @@ fn accused(trial: &Trial) -> BTreeMap<&TopicPartition, BTreeSet<Offset>> {
         }
     }
     accused
+}
+
+/// Offsets at which a record was acknowledged, and the log holds another in the end, or none.
+fn lost(events: &[Event]) -> BTreeMap<&TopicPartition, BTreeSet<Offset>> {
+    let mut acked: BTreeMap<&TopicPartition, Vec<(Offset, &RecordId)>> = BTreeMap::new();
+    let mut lost: BTreeMap<&TopicPartition, BTreeSet<Offset>> = BTreeMap::new();
+    for event in events {
+        match &event.kind {
+            EventKind::SendEnded { record, outcome: Outcome::Ok, partition: Some(at), offset }
+                if offset.0 >= 0 =>
+            {
+                acked.entry(at).or_default().push((*offset, record));
+            }
+            EventKind::FinalLog { partition, start, records, .. } => {
+                let held: BTreeMap<Offset, Option<&RecordId>> =
+                    records.iter().map(|record| (record.offset, record.id.as_ref())).collect();
+                let mut gone = acked.remove(partition).unwrap_or_default();
+                gone.retain(|(offset, record)| {
+                    offset >= start && held.get(offset).copied().flatten() != Some(*record)
+                });
+                lost.insert(partition, gone.into_iter().map(|(offset, _)| offset).collect());
+            }
+            _ => {}
+        }
+    }
+    lost
+}
+
+/// Which leader epoch wrote what of the log, as found on a disk in the end.
+fn epochs(events: &[Event], of: &TopicPartition) -> BTreeMap<Offset, i32> {
+    let found = events.iter().rev().find_map(|event| match &event.kind {
+        EventKind::LogContents { partition, batches } if partition == of => Some(batches),
+        _ => None,
+    });
+    let batches = found.map_or(&[][..], |batches| batches);
+    let several = batches.windows(2).any(|pair| pair[0].epoch != pair[1].epoch);
+    let batches = batches.iter().filter(|_| several);
+    batches.flat_map(|b| (b.base.0..=b.last.0).map(|at| (Offset(at), b.epoch))).collect()
 }
 
 /// Offsets of records that are there twice or behind a later one of the same producer.
@@ -184,21 +229,27 @@ fn rows<'a>(
 }
 
 impl Strip<'_> {
+    /// Those of the log, and behind them those that were acknowledged once.
     fn offsets(&self) -> impl Iterator<Item = Offset> + use<> {
-        (self.start.0..self.end.0).map(Offset)
+        (self.start.0..self.shown_end().0).map(Offset)
+    }
+
+    fn shown_end(&self) -> Offset {
+        self.lost.last().map_or(self.end, |last| self.end.max(*last + 1))
     }
 
     /// Finds what is out of the ordinary, and where the picture changes.
     fn compare(&mut self, accused: &BTreeMap<&TopicPartition, BTreeSet<Offset>>) {
         let named = accused.get(self.partition);
-        let mut before: Option<(bool, bool, Vec<usize>)> = None;
+        let mut before = None;
         for offset in self.offsets() {
             let there = self.records.contains_key(&offset);
             let blamed =
                 self.late.contains(&offset) || named.is_some_and(|named| named.contains(&offset));
             let counts: Vec<usize> = self.rows.iter().map(|row| row.count(offset)).collect();
-            self.odd |= !there || blamed || counts.iter().any(|count| *count != 1);
-            let state = Some((there, blamed, counts));
+            let (epoch, lost) = (self.epochs.get(&offset).copied(), self.lost.contains(&offset));
+            self.odd |= !there || blamed || lost || counts.iter().any(|count| *count != 1);
+            let state = Some((there, blamed, lost, epoch, counts));
             if before.is_some() && before != state {
                 self.changes.insert(offset);
             }
@@ -225,7 +276,7 @@ impl Strip<'_> {
     /// The offsets to show; `None` stands for those left out.
     fn columns(&self) -> Vec<Option<Offset>> {
         let all: Vec<Offset> = self.offsets().collect();
-        if self.end.0 - self.start.0 <= SHORT {
+        if self.shown_end().0 - self.start.0 <= SHORT {
             return all.into_iter().map(Some).collect();
         }
         let near = |offset: Offset| {
@@ -233,7 +284,7 @@ impl Strip<'_> {
         };
         let mut columns = Vec::new();
         for offset in all {
-            if near(offset) || offset == self.start || offset + 1 == self.end {
+            if near(offset) || offset == self.start || offset + 1 == self.shown_end() {
                 columns.push(Some(offset));
             } else if columns.last() != Some(&None) {
                 columns.push(None);
@@ -245,7 +296,7 @@ impl Strip<'_> {
     fn draw(&self, look: &Look, out: &mut String) {
         let names = self.rows.iter().map(|row| width_of(&row.name));
         let label = names.chain([width_of(&self.partition.to_string()), 9]).max().unwrap_or(9) + 2;
-        let cell = (self.end.0 - 1).max(0).to_string().len() + 1;
+        let cell = (self.shown_end().0 - 1).max(0).to_string().len() + 1;
         // Blanks before the label, and room for the notes at the end of the last piece.
         let room = look.width.saturating_sub(4 + label + 2);
         let columns = self.columns();
@@ -309,8 +360,30 @@ impl Strip<'_> {
         if !self.late.is_empty() {
             line("record", Tone::Plain, &|offset| self.number(offset), "");
         }
+        if !self.epochs.is_empty() {
+            line("epoch", Tone::Plain, &|offset| self.epoch(offset), "");
+        }
+        if !self.lost.is_empty() {
+            let gone = words::count(self.lost.len(), "acknowledged record");
+            line("acked", Tone::Plain, &|offset| self.acked(offset), &format!("{gone} gone"));
+        }
         for row in &self.rows {
             line(&row.name, Tone::Plain, &|offset| row.cell(offset), &row.note);
+        }
+    }
+
+    fn epoch(&self, offset: Offset) -> (String, Tone) {
+        match self.epochs.get(&offset) {
+            Some(epoch) => (epoch.to_string(), Tone::Plain),
+            None => ("·".to_owned(), Tone::Dim),
+        }
+    }
+
+    /// Whether what was acknowledged here is what the log holds.
+    fn acked(&self, offset: Offset) -> (String, Tone) {
+        match self.lost.contains(&offset) {
+            true => ("✗".to_owned(), Tone::Bad),
+            false => ("✓".to_owned(), Tone::Good),
         }
     }
 

@@ -245,6 +245,7 @@ fn consumer(kind: &EventKind) -> Option<String> {
         }
         EventKind::Error { name, message } => format!("{name}: {message}"),
         EventKind::ConsumerClosed => "closed".to_owned(),
+        EventKind::ReadsFrom { partition, broker } => format!("reads {partition} from {broker}"),
         _ => return None,
     })
 }

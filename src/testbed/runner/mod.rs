@@ -1,6 +1,8 @@
 //! One trial from plan and seed to judgements, and sweeps of many.
 
 mod drive;
+#[cfg(test)]
+mod rack_tests;
 mod repeat;
 #[cfg(test)]
 mod replication_tests;

@@ -118,6 +118,7 @@ fn one(
     let say = section.text("say", found).map(str::to_owned);
     let set = section.entry("set");
     let (steps, expectations) = (section.entry("step"), section.entry("expect"));
+    let without = section.nodes("without", "a list of steps' ids", found).unwrap_or_default();
     section.close(found);
 
     let mut tree = root.clone();
@@ -131,6 +132,7 @@ fn one(
     }
     // The command line has the last word. What of it does not fit was said of the base.
     lay_checked(&mut tree, sets, &mut Findings::default());
+    leave_out(&mut tree, without, found);
     append(&mut tree, "step", steps);
     replace(&mut tree, "expect", expectations);
     let mut its_own = Findings::default();
@@ -148,6 +150,28 @@ fn one(
         });
     }
     Some(Variant { id: id?.0.to_owned(), say, plan: Arc::new(plan) })
+}
+
+/// Steps of the base that a variant goes without, by their ids.
+fn leave_out(tree: &mut Table, without: &[Node], found: &mut Findings) {
+    let Some(Entry { node: Node { value: Value::List(steps), .. }, .. }) =
+        tree.entries.iter_mut().find(|entry| entry.key == "step")
+    else {
+        return;
+    };
+    let has = |step: &Node, id: &str| {
+        let Value::Table(table) = &step.value else { return false };
+        matches!(table.get("id"), Some(Entry { node: Node { value: Value::Text(own), .. }, .. }) if own == id)
+    };
+    for node in without {
+        let Some(id) = text(node, found) else { continue };
+        let before = steps.len();
+        steps.retain(|step| !has(step, id));
+        if steps.len() == before {
+            let message = format!("there is no step `{id}` to go without");
+            found.add(Problem::new(node.place, message));
+        }
+    }
 }
 
 /// A variant's steps come after the base's.

@@ -148,6 +148,9 @@ impl ClientObserver for Journal {
                 name: "OffsetOutOfRangeException".into(),
                 message: format!("position {position} of {partition}").into(),
             },
+            ClientEvent::ReadsFrom { partition, replica } => {
+                EventKind::ReadsFrom { partition, broker: format!("b{}", replica.0).into() }
+            }
             // What the history says otherwise, or needs not to know.
             ClientEvent::ProducerIdObtained { .. }
             | ClientEvent::EpochBumped { .. }

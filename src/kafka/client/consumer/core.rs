@@ -252,7 +252,9 @@ impl Core {
                     }
                     Answer::NoneExpected | Answer::Failed(_) => None,
                 };
-                self.fetcher.answered(leader, &plan, response);
+                for (partition, replica) in self.fetcher.answered(leader, &plan, response, now) {
+                    self.events.emit(|| ClientEvent::ReadsFrom { partition, replica });
+                }
             }
             Request::Reset(partitions) => self.handle_reset(partitions, answer, now),
             Request::ListOffsets(question, partitions) => {
@@ -297,7 +299,7 @@ impl Core {
 
     /// Fetches from every leader without a fetch in flight (`sendFetches`).
     pub(crate) fn send_fetches(&mut self, now: Instant) {
-        let (plans, missing) = self.fetcher.plan(&self.subscription, self.cluster.metadata());
+        let (plans, missing) = self.fetcher.plan(&self.subscription, self.cluster.metadata(), now);
         if missing == MissingLeaders::Yes {
             self.cluster.metadata_mut().request_update();
             self.task.wake_by_ref();

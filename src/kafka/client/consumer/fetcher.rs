@@ -1,10 +1,13 @@
 //! Fetched data between the network and the application: one fetch in flight per broker, answers kept
 //! until polled for, records decoded as they are handed out (`AbstractFetch`, `FetchCollector`).
 //!
-//! Left out: fetch sessions, reading from followers, and skipping the records of aborted transactions
+//! Left out: fetch sessions, and skipping the records of aborted transactions
 //! (control batches are skipped).
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use kafka_protocol::{
@@ -17,9 +20,11 @@ use kafka_protocol::{
 };
 
 use super::{
+    read_replicas::ReadReplicas,
     record::{ConsumerRecord, ConsumerRecords, PartitionRecords},
     subscription::Subscription,
 };
+use crate::env::Instant;
 use crate::kafka::{
     client::{
         error::{ClientError, code_error},
@@ -59,6 +64,7 @@ pub(crate) struct Fetcher {
     config: FetchConfig,
     pending: BTreeSet<BrokerId>,
     completed: VecDeque<CompletedFetch>,
+    read_replicas: ReadReplicas,
 }
 
 #[derive(Clone, Debug)]
@@ -70,6 +76,9 @@ pub(crate) struct FetchConfig {
     max_poll_records: usize,
     check_crcs: bool,
     isolation_level: i8,
+    rack: String,
+    /// How long a leader's word about a nearer replica holds.
+    metadata_max_age: Duration,
 }
 
 impl FetchConfig {
@@ -83,6 +92,8 @@ impl FetchConfig {
             max_poll_records: config.max_poll_records,
             check_crcs: config.check_crcs,
             isolation_level: i8::from(config.read_committed),
+            rack: config.client_rack.clone(),
+            metadata_max_age: config.metadata_max_age,
         }
     }
 }
@@ -92,15 +103,21 @@ pub(crate) type FetchPlan = Vec<(TopicPartition, Offset, LeaderEpoch)>;
 
 impl Fetcher {
     pub(crate) fn new(config: FetchConfig) -> Self {
-        Fetcher { config, pending: BTreeSet::new(), completed: VecDeque::new() }
+        Fetcher {
+            config,
+            pending: BTreeSet::new(),
+            completed: VecDeque::new(),
+            read_replicas: ReadReplicas::default(),
+        }
     }
 
-    /// What to fetch from whom: partitions with a position, nothing buffered, and a leader without a
-    /// fetch in flight. Says so if a partition lacks a leader.
+    /// What to fetch from whom: partitions with a position, nothing buffered, and a leader, or the replica
+    /// it named, without a fetch in flight. Says so if a partition lacks a leader.
     pub(crate) fn plan(
-        &self,
+        &mut self,
         subscription: &Subscription,
         metadata: &Metadata,
+        now: Instant,
     ) -> (BTreeMap<BrokerId, FetchPlan>, MissingLeaders) {
         let mut plans: BTreeMap<BrokerId, FetchPlan> = BTreeMap::new();
         let mut missing = MissingLeaders::No;
@@ -114,8 +131,9 @@ impl Fetcher {
                 missing = MissingLeaders::Yes;
                 continue;
             };
-            if !self.pending.contains(&leader) {
-                plans.entry(leader).or_default().push((partition.clone(), offset, epoch));
+            let from = self.read_replicas.replica(partition, metadata, now).unwrap_or(leader);
+            if !self.pending.contains(&from) {
+                plans.entry(from).or_default().push((partition.clone(), offset, epoch));
             }
         }
         (plans, missing)
@@ -150,18 +168,27 @@ impl Fetcher {
             .with_isolation_level(self.config.isolation_level)
             .with_session_id(0)
             .with_session_epoch(-1)
+            .with_rack_id(StrBytes::from_string(self.config.rack.clone()))
             .with_topics(topics)
     }
 
-    /// The broker may be asked again; `response` is `None` if it did not answer.
+    /// The broker may be asked again; `response` is `None` if it did not answer. Returns who is to be read
+    /// from instead of a leader from now on.
     pub(crate) fn answered(
         &mut self,
-        leader: BrokerId,
+        broker: BrokerId,
         plan: &FetchPlan,
         response: Option<FetchResponse>,
-    ) {
-        self.pending.remove(&leader);
-        let Some(response) = response else { return };
+        now: Instant,
+    ) -> Vec<(TopicPartition, BrokerId)> {
+        self.pending.remove(&broker);
+        let mut sent_on = Vec::new();
+        let Some(response) = response else {
+            for (partition, ..) in plan {
+                self.read_replicas.forget(partition);
+            }
+            return sent_on;
+        };
         for topic in response.responses {
             for part in topic.partitions {
                 let asked = plan.iter().find(|(partition, _, _)| {
@@ -169,6 +196,12 @@ impl Fetcher {
                         && partition.topic.as_str() == topic.topic.as_str()
                 });
                 let Some((partition, offset, _)) = asked else { continue };
+                if part.preferred_read_replica.0 >= 0 {
+                    let replica = BrokerId(part.preferred_read_replica.0);
+                    let until = now + self.config.metadata_max_age;
+                    self.read_replicas.choose(partition.clone(), replica, until);
+                    sent_on.push((partition.clone(), replica));
+                }
                 let bytes = part.records.unwrap_or_default();
                 self.completed.push_back(CompletedFetch {
                     partition: partition.clone(),
@@ -183,6 +216,7 @@ impl Fetcher {
                 });
             }
         }
+        sent_on
     }
 
     /// Forgets what was fetched for partitions that are no longer assigned.
@@ -207,8 +241,10 @@ impl Fetcher {
                 paused.push_back(fetch);
                 continue;
             }
-            if !fetch.initialized && !initialize(&mut fetch, subscription, metadata) {
-                match fetch.failure(subscription) {
+            if !fetch.initialized
+                && !initialize(&mut fetch, subscription, metadata, &mut self.read_replicas)
+            {
+                match fetch.failure(subscription, &mut self.read_replicas) {
                     None => continue,
                     Some(found) => {
                         if !records.partitions.is_empty() {
@@ -288,6 +324,7 @@ fn initialize(
     fetch: &mut CompletedFetch,
     subscription: &mut Subscription,
     metadata: &mut Metadata,
+    read_replicas: &mut ReadReplicas,
 ) -> bool {
     if subscription.position(&fetch.partition) != Some(fetch.next_offset) {
         return false;
@@ -301,6 +338,7 @@ fn initialize(
         Some(error) => {
             if is_stale_metadata(error) || error == ResponseError::OffsetNotAvailable {
                 metadata.request_update();
+                read_replicas.forget(&fetch.partition);
             }
             false
         }
@@ -309,11 +347,17 @@ fn initialize(
 
 impl CompletedFetch {
     /// What an answer with an error asks for; nothing if the client just tries again.
-    fn failure(&self, subscription: &Subscription) -> Option<Found> {
+    fn failure(
+        &self,
+        subscription: &Subscription,
+        read_replicas: &mut ReadReplicas,
+    ) -> Option<Found> {
         if subscription.position(&self.partition) != Some(self.next_offset) {
             return None;
         }
         match self.error? {
+            // A follower may lag behind; its leader is asked before anything is reset.
+            ResponseError::OffsetOutOfRange if read_replicas.forget(&self.partition) => None,
             ResponseError::OffsetOutOfRange => {
                 Some(Found::OutOfRange(self.partition.clone(), self.next_offset))
             }

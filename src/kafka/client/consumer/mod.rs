@@ -16,6 +16,7 @@ mod listener;
 mod positions;
 mod protocol;
 mod questions;
+mod read_replicas;
 mod rebalance;
 mod record;
 mod subscription;

@@ -27,7 +27,7 @@ pub(super) const ROWS: &[Row] = &[
         "Where to begin when there is no valid committed offset: the start of the log, its end, or an exception. Never asked otherwise.",
     ),
     modelled(SIDE, "check.crcs", Kind::Boolean, "true", "Check the checksum of every batch read."),
-    other(
+    modelled(
         SIDE,
         "client.rack",
         Kind::Text,

@@ -25,6 +25,7 @@ pub struct ConsumerConfig {
     pub group_id: Option<String>,
     pub group_instance_id: Option<String>,
     pub client_id: String,
+    pub client_rack: String,
     pub enable_auto_commit: bool,
     pub auto_commit_interval: Duration,
     pub auto_offset_reset: OffsetReset,
@@ -77,6 +78,7 @@ impl ConsumerConfig {
             group_id,
             group_instance_id: optional("group.instance.id"),
             client_id: settings.text("client.id").into(),
+            client_rack: settings.text("client.rack").into(),
             auto_commit_interval: settings.millis("auto.commit.interval.ms"),
             auto_offset_reset: match settings.text("auto.offset.reset") {
                 "earliest" => OffsetReset::Earliest,

@@ -24,6 +24,8 @@ pub struct TopicConfig {
     pub flush_interval: Option<Duration>,
     pub max_message_bytes: u32,
     pub min_insync_replicas: i16,
+    /// Whether a replica that may lack records leads where no other is left.
+    pub unclean_leader_election: bool,
     pub cleanup_policy: CleanupPolicy,
     pub retention: Option<Duration>,
     pub retention_bytes: Option<u64>,
@@ -70,6 +72,7 @@ impl TopicConfig {
             flush_interval: bounded(flush).map(Duration::from_millis),
             max_message_bytes: broker.int("message.max.bytes") as u32,
             min_insync_replicas: broker.int("min.insync.replicas") as i16,
+            unclean_leader_election: broker.boolean("unclean.leader.election.enable"),
             cleanup_policy: policy(&broker.list("log.cleanup.policy")),
             retention: u64::try_from(retention).ok().map(Duration::from_millis),
             retention_bytes: u64::try_from(broker.int("log.retention.bytes")).ok(),
@@ -127,6 +130,9 @@ impl TopicConfig {
             "max.message.bytes" => self.max_message_bytes = int() as u32,
             "min.insync.replicas" => {
                 self.min_insync_replicas = int().min(i64::from(i16::MAX)) as i16
+            }
+            "unclean.leader.election.enable" => {
+                self.unclean_leader_election = topic.boolean(name);
             }
             "cleanup.policy" => self.cleanup_policy = policy(&topic.list(name)),
             "retention.ms" => self.retention = topic.duration(name),

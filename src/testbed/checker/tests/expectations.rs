@@ -125,6 +125,51 @@ fn facts_are_counted() {
     for (kind, of, value) in table {
         assert_eq!(fact(kind, of, None), value, "{kind:?} of {of}");
     }
+    assert_eq!(fact(FactKind::Retries, "shop", Some("NetworkException")), "1");
+    assert_eq!(fact(FactKind::Retries, "shop", Some("TimeoutException")), "0");
     assert_eq!(fact(FactKind::Error, "billing/1", Some("CommitFailedException")), "1");
     assert_eq!(fact(FactKind::Error, "billing", Some("TimeoutException")), "0");
+}
+
+#[test]
+fn facts_of_leadership_go_by_the_controllers_word() {
+    let fact = |fact, of: &str, lines: &str| {
+        let expectation = Expectation::Fact {
+            fact,
+            of: of.into(),
+            name: None,
+            is: Comparison::AtLeast(i64::MIN),
+            after: None,
+            over: Tolerance::EverySeed,
+            say: None,
+        };
+        judge(&plan(expectation), &history_of(lines)).remove(0).actual
+    };
+    let begun = "
+        c makes b1,b2,b3
+        b1 leads 0@0
+        b1 writes 0..4 0
+        b1 shows 3";
+    let moved = &format!(
+        "{begun}
+        c shrinks b2,b3
+        c elects b2
+        c assigns b4,b2"
+    );
+    let table = [
+        (FactKind::Leader, "orders-0", "1", "2"),
+        (FactKind::Epoch, "orders-0", "0", "1"),
+        (FactKind::Isr, "orders-0", "3", "2"),
+        (FactKind::Hw, "orders-0", "3", "0"),
+        (FactKind::Elections, "orders", "0", "1"),
+        (FactKind::Leads, "b1", "1", "0"),
+        (FactKind::Leads, "b2", "0", "1"),
+        (FactKind::Replicas, "b3", "1", "0"),
+        (FactKind::Replicas, "b4", "0", "1"),
+    ];
+    for (kind, of, at_first, then) in table {
+        assert_eq!(fact(kind, of, begun), at_first, "{kind:?} of {of}");
+        assert_eq!(fact(kind, of, moved), then, "{kind:?} of {of}, moved");
+    }
+    assert_eq!(fact(FactKind::Leader, "orders-0", &format!("{begun}\n c elects nobody")), "-1");
 }

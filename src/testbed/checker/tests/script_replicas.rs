@@ -4,6 +4,7 @@
 //! c makes b1,b2,b3            the controller: replicas, all in sync, led by the first in epoch 0
 //! c elects b2 unclean         in the next epoch; `nobody` is a leader too
 //! c shrinks b1,b2             the ISR, in the next partition epoch; `grows` likewise
+//! c assigns b4,b2             other replicas, by a reassignment
 //! b1 leads 0@0                epoch 0 begins at 0 in its log
 //! b2 follows b1 0
 //! b1 writes 0..4 0            one batch an offset, in epoch 0; `=7` behind makes them others
@@ -87,6 +88,7 @@ impl Script {
                     _ => EventKind::IsrGrown { partition, isr, was, partition_epoch },
                 }
             }
+            "assigns" => EventKind::ReplicasChanged { partition, replicas: names(words[0]) },
             "checks" => EventKind::Phase { phase: Phase::Check },
             "boots" => EventKind::MachineStarted { incarnation: 2 },
             _ => return false,

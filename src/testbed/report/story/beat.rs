@@ -51,6 +51,8 @@ pub(super) struct Beat {
     /// What happens, in a word or two: `poll`, `✗ CRASH`.
     pub word: String,
     pub text: String,
+    /// How things stood then, told below the line.
+    pub standing: Vec<String>,
     /// The step that brought this about.
     pub step: Option<String>,
     /// The author's words, told below the line.
@@ -69,6 +71,7 @@ impl Beat {
             tone: Tone::Plain,
             word: word.to_owned(),
             text,
+            standing: Vec::new(),
             step: None,
             say: None,
             weight: Weight::Routine,

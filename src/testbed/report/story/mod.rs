@@ -6,7 +6,9 @@
 //! a trace has them.
 
 mod beat;
+mod doings;
 mod page;
+mod replicas;
 mod stretch;
 mod tell;
 

@@ -189,6 +189,12 @@ impl<'a> Page<'a> {
         text.push_str(&beat.text);
         let lead = if in_column { None } else { Some(beat.tone) };
         self.text(cells, used, &text, lead, beat.step.as_deref());
+        for line in &beat.standing {
+            for part in wrap(line, self.look.width.saturating_sub(TIME)) {
+                let text = format!("{:TIME$}{part}", "");
+                self.line(&Tone::Dim.paint(&text));
+            }
+        }
         if let Some(say) = &beat.say {
             self.say(say);
         }

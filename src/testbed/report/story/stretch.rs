@@ -32,6 +32,7 @@ pub(super) struct Sends {
     until: u64,
     sent: usize,
     acked: usize,
+    acked_until: u64,
     /// By (tone, word, error).
     troubles: IndexMap<(&'static str, String), Repeated>,
 }
@@ -45,6 +46,7 @@ impl Sends {
     pub fn acked(&mut self, event: &Event) {
         self.touch(event);
         self.acked += 1;
+        self.acked_until = event.at;
     }
 
     /// A send that failed or ended unknown, a batch sent again, an error.
@@ -75,8 +77,10 @@ impl Sends {
 
     pub fn tell(self, node: &NodeName, topic: &str, unacked: bool, beats: &mut Vec<Beat>) {
         if let Some((first, at)) = self.begin {
+            // Acknowledgements of what was sent before the last disturbance.
+            let word = if self.sent == 0 { "is acked" } else { "sends" };
             beats.push(
-                Beat::new(first, at, node, "sends", self.text(topic, unacked)).until(self.until),
+                Beat::new(first, at, node, word, self.text(topic, unacked)).until(self.until),
             );
         }
         for ((word, what), times) in self.troubles {
@@ -101,16 +105,16 @@ impl Sends {
             "no acknowledgement asked for".to_owned()
         } else if self.sent == 0 {
             return format!(
-                "{} acknowledged by {}",
+                "{} by {}",
                 words::count(self.acked, "record"),
-                words::time(self.until)
+                words::time(self.acked_until)
             );
         } else if self.acked == 0 {
             "none acknowledged yet".to_owned()
         } else if self.acked == self.sent {
-            format!("all acknowledged by {}", words::time(self.until))
+            format!("all acknowledged by {}", words::time(self.acked_until))
         } else {
-            format!("{} acknowledged by {}", self.acked, words::time(self.until))
+            format!("{} acknowledged by {}", self.acked, words::time(self.acked_until))
         };
         format!("{} to {topic}; {acked}", words::count(self.sent, "record"))
     }

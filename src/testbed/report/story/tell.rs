@@ -12,6 +12,8 @@ use super::{
         words::{self, Naming},
     },
     beat::{Beat, Status, Weight},
+    doings::{coalesce, doings},
+    replicas::{Links, Replicas, Told},
     stretch::{Deed, Rounds, Sends},
 };
 use crate::testbed::{
@@ -35,36 +37,6 @@ pub(super) fn beats(trial: &Trial) -> Vec<Beat> {
     coalesce(beats)
 }
 
-/// One line for the same thing said again and again by one machine, with nothing of its own between.
-fn coalesce(beats: Vec<Beat>) -> Vec<Beat> {
-    let mut kept: Vec<(Beat, usize)> = Vec::new();
-    let mut last_of: BTreeMap<NodeName, usize> = BTreeMap::new();
-    for beat in beats {
-        if let Some(&index) = last_of.get(&beat.node) {
-            let (earlier, times) = &mut kept[index];
-            let plain = beat.step.is_none()
-                && beat.say.is_none()
-                && earlier.say.is_none()
-                && beat.weight != Weight::Silent;
-            if plain && earlier.word == beat.word && earlier.text == beat.text {
-                earlier.until = beat.until;
-                *times += 1;
-                continue;
-            }
-        }
-        last_of.insert(beat.node.clone(), kept.len());
-        kept.push((beat, 1));
-    }
-    kept.into_iter()
-        .map(|(mut beat, times)| {
-            if times > 1 {
-                beat.text.push_str(&format!(" (×{times})"));
-            }
-            beat
-        })
-        .collect()
-}
-
 struct Teller<'a> {
     trial: &'a Trial,
     naming: Naming,
@@ -80,6 +52,8 @@ struct Teller<'a> {
     in_hand: BTreeMap<NodeName, String>,
     /// Members that said themselves that they left.
     left: BTreeMap<NodeName, EventId>,
+    replicas: Replicas,
+    links: Links,
     beats: Vec<Beat>,
 }
 
@@ -98,11 +72,14 @@ impl<'a> Teller<'a> {
             joins: BTreeMap::new(),
             in_hand: BTreeMap::new(),
             left: BTreeMap::new(),
+            replicas: Replicas::default(),
+            links: Links::default(),
             beats: Vec::new(),
         }
     }
 
     fn hear(&mut self, event: &Event) {
+        self.hear_replica(event);
         let heard = self.hear_machine(event)
             || self.hear_producer(event)
             || self.hear_broker(event)
@@ -197,9 +174,15 @@ impl<'a> Teller<'a> {
                 self.beat(event, "resumes", String::new()).tone(Tone::Good).becomes(Status::Up)
             }
             EventKind::Fault { what, .. } => {
+                if self.one_more_link(event, "! fault", what) {
+                    return true;
+                }
                 self.beat(event, "! fault", what.to_string()).tone(Tone::Bad)
             }
             EventKind::Healed { what } => {
+                if self.one_more_link(event, "healed", what) {
+                    return true;
+                }
                 self.beat(event, "healed", what.to_string()).tone(Tone::Good)
             }
             EventKind::NoProgress { what } => {
@@ -211,6 +194,7 @@ impl<'a> Teller<'a> {
                 .becomes(Status::Down),
             _ => return false,
         };
+        let beat = self.with_standing(event, beat);
         self.break_lines(Some(&event.node));
         self.push(if beat.weight == Weight::Silent { beat } else { beat.notable() });
         true
@@ -222,6 +206,38 @@ impl<'a> Teller<'a> {
         let brokers = (1..=cluster.brokers).map(|number| format!("b{number}"));
         let added = self.trial.plan.added_brokers().into_iter().map(|(name, _)| name.to_owned());
         brokers.chain(added).chain(cluster.controllers.names()).any(|name| name == node)
+    }
+
+    /// How a broker left the partitions it led.
+    fn with_standing(&self, event: &Event, mut beat: Beat) -> Beat {
+        if beat.becomes.is_some_and(|status| status != Status::Up) {
+            beat.standing = self.replicas.led_by(&event.node);
+        }
+        beat
+    }
+
+    /// Whether a step's line about links has taken this one in.
+    fn one_more_link(&mut self, event: &Event, word: &'static str, what: &str) -> bool {
+        self.break_lines(Some(&event.node));
+        let next = self.beats.len();
+        let Some((place, text)) = self.links.more(event, word, what, next) else { return false };
+        let beat = &mut self.beats[place];
+        beat.text = text;
+        beat.node = Arc::from("trial");
+        true
+    }
+
+    fn hear_replica(&mut self, event: &Event) {
+        let topics = &self.trial.history.setup.topics;
+        let partitions = |topic: &str| topics.get(topic).map_or(0, |topic| topic.partitions);
+        match self.replicas.hear(event, self.beats.len(), &partitions) {
+            Told::Beat(beat) => self.push(beat),
+            Told::Instead(place, beat) => {
+                self.beats[place].weight = Weight::Silent;
+                self.push(beat);
+            }
+            Told::Nothing => {}
+        }
     }
 
     fn stopped(&mut self, event: &Event, loss: Loss) -> Beat {
@@ -368,6 +384,11 @@ impl<'a> Teller<'a> {
             EventKind::Lost { partitions } => {
                 self.beat(event, "✗ loses", words::partitions(partitions)).tone(Tone::Bad)
             }
+            EventKind::ReadsFrom { partition, broker } => {
+                let text =
+                    format!("{partition} from {broker}, in its own rack, on its leader's word");
+                self.beat(event, "reads", text)
+            }
             EventKind::LeftGroup { reason } => {
                 self.left.insert(event.node.clone(), event.id);
                 self.beat(event, "leaves", reason.to_string()).tone(Tone::Doubt)
@@ -467,33 +488,4 @@ impl<'a> Teller<'a> {
         }
         true
     }
-}
-
-/// Which event shows what a step did, so that the step gets no line of its own.
-fn doings(trial: &Trial) -> (BTreeMap<EventId, usize>, BTreeMap<EventId, EventId>) {
-    let mut steps: BTreeMap<EventId, usize> = BTreeMap::new();
-    let (mut doings, mut done_by) = (BTreeMap::new(), BTreeMap::new());
-    for event in &trial.history.events {
-        if let EventKind::Step { step, .. } = &event.kind {
-            steps.insert(event.id, *step);
-        }
-        let shows = matches!(
-            event.kind,
-            EventKind::MachineStarted { .. }
-                | EventKind::MachineStopped { .. }
-                | EventKind::MachinePaused
-                | EventKind::MachineResumed
-                | EventKind::Fault { .. }
-                | EventKind::Healed { .. }
-        );
-        let Some(cause) = event.cause.filter(|_| shows) else { continue };
-        if let Some(&step) = steps.get(&cause) {
-            if done_by.contains_key(&cause) {
-                continue;
-            }
-            done_by.insert(cause, event.id);
-            doings.insert(event.id, step);
-        }
-    }
-    (doings, done_by)
 }

@@ -3,6 +3,7 @@
 mod crowd;
 mod data;
 mod pages;
+mod replicas;
 mod sample;
 mod sums;
 

@@ -57,7 +57,7 @@ enum Known {
 }
 
 fn known(fact: FactKind) -> Known {
-    use Subject::{Group, Member, Partition, Producer, Reader, Topic};
+    use Subject::{Broker, Group, Member, Partition, Producer, Reader, Topic};
     match fact {
         FactKind::Partitions => Known::Of(&[Topic]),
         FactKind::LogStart | FactKind::LogEnd => Known::Of(&[Partition]),
@@ -66,13 +66,16 @@ fn known(fact: FactKind) -> Known {
         FactKind::Error => Known::Of(&[Producer, Group, Member, Reader]),
         FactKind::Records => Known::Of(&[Topic, Partition]),
         FactKind::Acked => Known::Of(&[Producer]),
-        FactKind::Delivered | FactKind::Processed => Known::Of(&[Group, Member, Reader]),
+        FactKind::Delivered | FactKind::Processed | FactKind::SentToFollower => {
+            Known::Of(&[Group, Member, Reader])
+        }
         FactKind::Batches | FactKind::Deduplicated => Known::Of(&[Topic, Partition]),
         FactKind::Retries => Known::Of(&[Producer]),
         FactKind::Leader | FactKind::Epoch | FactKind::Isr | FactKind::Hw => {
             Known::Of(&[Partition])
         }
         FactKind::Elections => Known::Of(&[Topic, Partition]),
+        FactKind::Leads | FactKind::Replicas => Known::Of(&[Broker]),
     }
 }
 
@@ -163,7 +166,12 @@ impl Expectations<'_> {
             Some(Known::GroupInPartition) => self.pair(section, found),
             None => section.text("of", found).map(str::to_owned),
         };
-        let name = (fact == Some(FactKind::Error)).then(|| error_name(section, found)).flatten();
+        let named = match fact {
+            Some(FactKind::Error) => true,
+            Some(FactKind::Retries) => section.has("name"),
+            _ => false,
+        };
+        let name = named.then(|| error_name(section, found)).flatten();
         section.required("is", found);
         let is = comparison(section, "is", found);
         let after = section.entry("after");

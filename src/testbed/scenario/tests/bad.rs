@@ -517,6 +517,11 @@ fn the_same_id_twice_is_shown_at_both_places() {
         "two variants have the id `other`",
     );
     told_once("id = \"other\"", "id = \"all\"", "`all` cannot be a variant's id");
+    told_once(
+        "id = \"other\"",
+        "id = \"other\"\nwithout = [\"gone\", \"back\"]",
+        "there is no step `gone` to go without",
+    );
     told_once("acks = \"all\"", "acks = \"all\"\n\"acks\" = \"1\"", "duplicate key");
     told_once(
         "[groups.billing]",

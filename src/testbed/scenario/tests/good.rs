@@ -20,12 +20,22 @@ const LESSONS: &[(&str, &str)] = &[
     ),
     ("12", include_str!("../../../../scenarios/lessons/12-commit-before-processing.scenario.toml")),
     ("13", include_str!("../../../../scenarios/lessons/13-process-first-then-crash.scenario.toml")),
+    ("19", include_str!("../../../../scenarios/lessons/19-acks-0-1-all.scenario.toml")),
+    ("20", include_str!("../../../../scenarios/lessons/20-acks-1-leader-loss.scenario.toml")),
+    ("21", include_str!("../../../../scenarios/lessons/21-all-of-one.scenario.toml")),
+    ("22", include_str!("../../../../scenarios/lessons/22-min-insync-replicas.scenario.toml")),
     (
         "23",
         include_str!(
             "../../../../scenarios/lessons/23-a-retry-doubles-a-retry-overtakes.scenario.toml"
         ),
     ),
+    (
+        "24",
+        include_str!("../../../../scenarios/lessons/24-nobody-is-the-leader-broker.scenario.toml"),
+    ),
+    ("25", include_str!("../../../../scenarios/lessons/25-unclean-election.scenario.toml")),
+    ("26", include_str!("../../../../scenarios/lessons/26-power-cut.scenario.toml")),
 ];
 
 #[test]
@@ -233,6 +243,16 @@ fn a_cluster_has_controllers_replicas_and_an_operator() {
         let again = load(&text).unwrap_or_else(|problems| panic!("{problems}\n{text}"));
         assert_eq!(again.plan.steps, plan.steps, "{text}");
     }
+}
+
+#[test]
+fn a_variant_goes_without_steps_of_the_base() {
+    let text = CLUSTER.replace("id = \"apart\"", "id = \"apart\"\nwithout = [\"cut\"]");
+    let scenario = load(&text).unwrap_or_else(|problems| panic!("{problems}"));
+    let cuts = |plan: &Plan| plan.steps.iter().any(|step| step.id.as_deref() == Some("cut"));
+    assert!(cuts(&scenario.plan) && !cuts(&scenario.variants[0].plan));
+    let steps = |plan: &Plan| plan.steps.len();
+    assert_eq!(steps(&scenario.variants[0].plan), steps(&scenario.plan) - 1 + 2);
 }
 
 #[test]

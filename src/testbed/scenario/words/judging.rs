@@ -78,12 +78,15 @@ words! {
         IdleMembers "idle-members" "Members of a group that own no partition in its last generation."
         Batches "batches" "Batches appended to a topic or partition: of = \"orders-0\"."
         Deduplicated "deduplicated" "Repeated batches that the leader recognised, of a topic or partition."
-        Retries "retries" "Times a producer sent a batch again: of = \"shop\"."
+        Retries "retries" "Times a producer sent a batch again, after the error of that `name` if given: of = \"shop\"."
         Leader "leader" "The number of the broker that leads a partition, -1 for none: of = \"orders-0\"."
         Epoch "epoch" "The leader epoch of a partition: of = \"orders-0\"."
         Isr "isr" "How many replicas of a partition are in sync: of = \"orders-0\"."
         Hw "hw" "The high watermark of a partition's leader: of = \"orders-0\"."
         Elections "elections" "Times the controller gave a partition another leader: of = \"orders-0\"."
+        SentToFollower "sent-to-follower" "Times a leader sent a consumer to a follower in its rack: of = \"billing\"."
+        Leads "leads" "Partitions of topics that a broker leads: of = \"b1\"."
+        Replicas "replicas" "Partitions of topics that a broker keeps a copy of: of = \"b4\"."
     }
 }
 
