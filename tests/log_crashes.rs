@@ -113,6 +113,7 @@ fn config(trial: &Trial) -> TopicConfig {
         flush_interval: None,
         max_message_bytes: 1 << 20,
         min_insync_replicas: 1,
+        unclean_leader_election: false,
         cleanup_policy: CleanupPolicy::Delete,
         retention: None,
         retention_bytes: None,
