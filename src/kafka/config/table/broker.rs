@@ -547,7 +547,7 @@ const AFTER_METADATA: &[Row] = &[
         "604800000",
         "When the coordinator forgets a transactional id.",
     ),
-    other(
+    modelled(
         SIDE,
         "unclean.leader.election.enable",
         Kind::Boolean,

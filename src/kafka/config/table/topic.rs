@@ -217,7 +217,7 @@ pub(super) const ROWS: &[Row] = &[
         "604800000",
         "Age after which a new segment begins.",
     ),
-    other(
+    modelled(
         SIDE,
         "unclean.leader.election.enable",
         Kind::Boolean,
