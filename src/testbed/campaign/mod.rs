@@ -7,6 +7,11 @@
 mod delivery;
 mod draw;
 mod faults;
+mod historical;
+mod nemeses;
+mod replication;
+mod steps;
 
 pub use delivery::DELIVERY;
 pub use draw::Campaign;
+pub use historical::*;
