@@ -88,7 +88,9 @@ fn hits(entry: &Entry, trials: u64) -> Hits {
             match &trial.end {
                 TrialEnd::Finished if breaks(trial, entry.breaks) => found.0.push(trial.seed),
                 TrialEnd::Finished => {}
-                other => found.1.push((trial.seed, format!("{other:?}").chars().take(300).collect())),
+                other => {
+                    found.1.push((trial.seed, format!("{other:?}").chars().take(300).collect()))
+                }
             }
         });
         let (mut seeds, others) = found.into_inner().unwrap();

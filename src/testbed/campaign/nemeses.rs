@@ -83,7 +83,11 @@ fn isr_change_answer((wait, _, count): (Span, Span, u64)) -> Vec<Step> {
     let back = Action::Restart { node: NodeRef::Step("nemesis-kill".into()) };
     vec![
         step("answer", asked, hold(way(named("c1"), leader()), 2_500)),
-        step("follower", after("nemesis-answer", NOW), hold(way(leader(), NodeRef::Follower(orders())), 2_500)),
+        step(
+            "follower",
+            after("nemesis-answer", NOW),
+            hold(way(leader(), NodeRef::Follower(orders())), 2_500),
+        ),
         step("kill", after("nemesis-answer", wait), crash),
         step("back", after("nemesis-kill", LATER), back),
     ]
@@ -97,7 +101,11 @@ fn isr_change_request((_, _, count): (Span, Span, u64)) -> Vec<Step> {
     let restart = |node: &str| Action::Restart { node: NodeRef::Step(node.into()) };
     vec![
         step("request", asked, hold(way(leader(), named("c1")), 500)),
-        step("wiped", after("nemesis-request", NOW), Action::Crash { node: NodeRef::Follower(orders()) }),
+        step(
+            "wiped",
+            after("nemesis-request", NOW),
+            Action::Crash { node: NodeRef::Follower(orders()) },
+        ),
         step("wipe", after("nemesis-wiped", SOON), Action::WipeDisk { node: wiped() }),
         step("again", after("nemesis-wipe", SOON), Action::Restart { node: wiped() }),
         step("answers", after("nemesis-again", NOW), hold(way(leader(), wiped()), 3_000)),
@@ -116,16 +124,18 @@ fn deaf_follower((at, wait, first): (Span, Span, usize)) -> Vec<Step> {
         partition: orders(),
         replicas: vec![first.into(), second.into(), deaf.into()],
     };
-    let elect = || Action::Elect {
-        partition: Some(orders()),
-        election: ElectionType::Preferred,
-    };
-    let controller = Links::Some(vec![Link { from: named("c1"), to: named(deaf), both_ways: true }]);
+    let elect = || Action::Elect { partition: Some(orders()), election: ElectionType::Preferred };
+    let controller =
+        Links::Some(vec![Link { from: named("c1"), to: named(deaf), both_ways: true }]);
     let moved = Span::from_millis(120);
     vec![
         step("one", Trigger::At(at), prefer(one, two)),
         step("one-leads", after("nemesis-one", moved), elect()),
-        step("deaf", after("nemesis-one-leads", moved), Action::Sever { links: controller, lasts: Some(Span::from_millis(4_000)) }),
+        step(
+            "deaf",
+            after("nemesis-one-leads", moved),
+            Action::Sever { links: controller, lasts: Some(Span::from_millis(4_000)) },
+        ),
         step("slow", after("nemesis-deaf", NOW), hold(way(named(one), named(two)), 300)),
         step("two", after("nemesis-deaf", wait), prefer(two, one)),
         step("two-leads", after("nemesis-two", moved), elect()),
@@ -139,7 +149,11 @@ fn elected((wait, lasts, count): (Span, Span, u64)) -> Vec<Step> {
     let answers = Link { from: leader(), to: NodeRef::Followers(orders()), both_ways: false };
     let back = Action::Restart { node: NodeRef::Step("nemesis-kill".into()) };
     vec![
-        step("answers", elected, Action::Delay { links: Links::Some(vec![answers]), by: lasts, lasts: Some(LATER) }),
+        step(
+            "answers",
+            elected,
+            Action::Delay { links: Links::Some(vec![answers]), by: lasts, lasts: Some(LATER) },
+        ),
         step("kill", after("nemesis-answers", wait), Action::Crash { node: leader() }),
         step("back", after("nemesis-kill", LATER), back),
     ]

@@ -94,7 +94,9 @@ fn producer(setting: Setting) -> BoxedStrategy<ProducerPlan> {
         ]),
     ];
     let settings = match setting {
-        Setting::Producers => vec![config(&[("batch.size", "0"), ("delivery.timeout.ms", "60000")])],
+        Setting::Producers => {
+            vec![config(&[("batch.size", "0"), ("delivery.timeout.ms", "60000")])]
+        }
         _ => safe,
     };
     // Records of about a tenth of a page where power is lost, so that a loss shows.
@@ -105,10 +107,18 @@ fn producer(setting: Setting) -> BoxedStrategy<ProducerPlan> {
             records,
             every: up_to(every),
             key: None,
-            value: TextTemplate(if long { format!("{{i}}{}", " ".repeat(400)) } else { "{i}".into() }),
+            value: TextTemplate(if long {
+                format!("{{i}}{}", " ".repeat(400))
+            } else {
+                "{i}".into()
+            }),
             partition: None,
             client: ClientFlavour::Java,
-            start: Start::At(Span::from_millis(if setting == Setting::Producers { 0 } else { start / 4 })),
+            start: Start::At(Span::from_millis(if setting == Setting::Producers {
+                0
+            } else {
+                start / 4
+            })),
             app: ProducerApp {
                 flush: true,
                 await_send: AwaitSend::None,
@@ -204,17 +214,15 @@ fn on_brokers() -> BoxedStrategy<Drawn> {
 
 /// An operator prefers another leader, and asks for it.
 fn moves() -> impl Strategy<Value = Drawn> + Clone {
-    let orders = vec![["b1", "b2", "b3"], ["b2", "b3", "b1"], ["b3", "b1", "b2"], ["b2", "b1", "b3"]];
+    let orders =
+        vec![["b1", "b2", "b3"], ["b2", "b3", "b1"], ["b3", "b1", "b2"], ["b2", "b1", "b3"]];
     select(orders).prop_map(|order| Drawn::Twice {
         first: Action::Reassign {
             partition: partition(),
             replicas: order.iter().map(|name| (*name).to_owned()).collect(),
         },
         wait: Some(Span::from_millis(150)),
-        second: Action::Elect {
-            partition: Some(partition()),
-            election: ElectionType::Preferred,
-        },
+        second: Action::Elect { partition: Some(partition()), election: ElectionType::Preferred },
     })
 }
 
@@ -265,7 +273,10 @@ fn assemble(setting: Setting, config: ConfigMap, placement: Vec<String>, latency
             end: End::At(Span::from_millis(LOAD_MS + 1_000)),
             limit: Span::from_millis(600_000),
         },
-        network: NetworkPlan { latency: SpanRange { min: Span::from_millis(1), ..up_to(latency) }, loss: 0.0 },
+        network: NetworkPlan {
+            latency: SpanRange { min: Span::from_millis(1), ..up_to(latency) },
+            loss: 0.0,
+        },
         cluster: ClusterPlan {
             brokers: 3,
             controllers: Controllers::Apart(controllers),

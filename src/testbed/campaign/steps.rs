@@ -11,7 +11,11 @@ use crate::testbed::plan::{Action, Link, Links, NodeRef, Span, Step, Trigger};
 pub(super) enum Drawn {
     Once(Action),
     /// The wait is drawn with the moment, unless it is given here.
-    Twice { first: Action, wait: Option<Span>, second: Action },
+    Twice {
+        first: Action,
+        wait: Option<Span>,
+        second: Action,
+    },
     /// Whoever is down comes back later.
     Down(Action),
 }
