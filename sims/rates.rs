@@ -16,9 +16,10 @@ use std::{
 
 use retrial::testbed::{
     campaign::{Entry, entries},
-    checker::Verdict,
+    checker::{Invariant, Verdict, Violation},
     plan::{Expectation, Guarantee, Plan},
     runner::{Job, Trial, TrialEnd, run_trial, sweep},
+    scenario::to_toml,
 };
 
 /// A rate is known well enough after so many hits,
@@ -26,8 +27,13 @@ const HITS: usize = 20;
 /// or after so many trials, if there were fewer hits.
 const TRIALS: u64 = 2_000;
 const PRESENT_TRIALS: u64 = 5_000;
+/// How a trial is told apart in which nothing was lost, but which a replica ended out of sync.
+const UNHEALED: &str = "not healed: ";
 
 fn main() {
+    if let Ok(shown) = std::env::var("RATES_SHOW") {
+        return show(&shown);
+    }
     let chosen = std::env::var("RATES").ok();
     let number = |name: &str, default| std::env::var(name).map_or(default, |n| n.parse().unwrap());
     let trials = number("RATES_TRIALS", TRIALS);
@@ -35,8 +41,10 @@ fn main() {
     let is_chosen = |entry: &Entry| {
         chosen.as_ref().is_none_or(|chosen| chosen.split(',').any(|number| number == entry.number))
     };
-    println!("| entry | campaign | past: first hit | hits | rate | present: trials | anomalies |");
-    println!("|---|---|---|---|---|---|---|");
+    println!(
+        "| entry | campaign | past: first hit | hits | rate | present: trials | anomalies | not healed |"
+    );
+    println!("|---|---|---|---|---|---|---|---|");
     let mut presents: BTreeMap<(&str, &str), (u64, Vec<(u64, String)>)> = BTreeMap::new();
     for entry in entries().into_iter().filter(is_chosen) {
         let hits = hits(&entry, trials);
@@ -44,27 +52,42 @@ fn main() {
             .entry((entry.campaign.name, entry.safe))
             .or_insert_with(|| (present, anomalies(&entry, present)));
         let run = hits.run;
+        let unhealed = safe.1.iter().filter(|(_, what)| what.starts_with(UNHEALED)).count();
         let rate = match hits.seeds.len() {
             0 => format!("0 of {run}"),
             hit => format!("{:.3} % ({hit} of {run})", 100.0 * hit as f64 / run as f64),
         };
         println!(
-            "| {} `{}` | {} | {} | {} | {rate} | {} | {} |",
+            "| {} `{}` | {} | {} | {} | {rate} | {} | {} | {unhealed} |",
             entry.number,
             entry.name,
             entry.campaign.name,
             hits.seeds.first().map_or("none".into(), u64::to_string),
             hits.seeds.len(),
             safe.0,
-            safe.1.len(),
+            safe.1.len() - unhealed,
         );
-        for (seed, what) in safe.1.iter().take(10) {
+        let told = |(_, what): &&(u64, String)| !what.starts_with(UNHEALED);
+        for (seed, what) in safe.1.iter().filter(told).chain(safe.1.iter().take(3)) {
             eprintln!("  present {} seed {seed}: {what}", entry.campaign.name);
         }
         for (seed, what) in hits.others.iter().take(3) {
             eprintln!("  past {} seed {seed}, another: {what}", entry.number);
         }
     }
+}
+
+/// `3:82:past` or `3:82:present`: the plan of a seed as a scenario file.
+fn show(wanted: &str) {
+    let mut parts = wanted.split(':');
+    let (number, seed) = (parts.next().unwrap(), parts.next().unwrap().parse().unwrap());
+    let entry = entries().into_iter().find(|entry| entry.number == number).expect("a known entry");
+    let mut plan = Plan::clone(&entry.campaign.plan(seed));
+    match parts.next() {
+        Some("past") => (entry.past)(&mut plan),
+        _ => (entry.present)(&mut plan),
+    }
+    println!("{}", to_toml(&plan));
 }
 
 struct Hits {
@@ -108,6 +131,9 @@ fn anomalies(entry: &Entry, trials: u64) -> Vec<(u64, String)> {
     each((0..trials).collect(), entry, entry.present, |trial| {
         let what = match &trial.end {
             TrialEnd::Finished => broken(trial),
+            TrialEnd::Broken(broken) if broken.invariant == Invariant::Heals => {
+                Some(format!("{UNHEALED}{}", broken.what))
+            }
             other => Some(format!("{other:?}").chars().take(600).collect()),
         };
         if let Some(what) = what {
@@ -131,24 +157,31 @@ fn each(seeds: Vec<u64>, entry: &Entry, change: fn(&mut Plan), done: impl Fn(&Tr
     sweep(&jobs, threads, |job| run_trial(&job.plan, None, job.seed), |_, trial| done(trial));
 }
 
-/// What was violated.
-fn violated(trial: &Trial) -> impl Iterator<Item = (Guarantee, String)> + '_ {
-    trial.judgements.iter().filter_map(|judgement| {
+/// What was violated. That a replica is not back in the ISR is a fault of its own, and no entry's anomaly.
+fn violated(trial: &Trial) -> impl Iterator<Item = (Guarantee, &Violation)> + '_ {
+    let all = trial.judgements.iter().filter_map(|judgement| {
         let Some(Verdict::Violated { violations }) = &judgement.verdict else { return None };
         match &trial.plan.expectations[judgement.expectation] {
-            Expectation::Guarantee { guarantee, .. } => {
-                Some((*guarantee, violations.first().map_or(String::new(), |v| v.what.to_string())))
-            }
+            Expectation::Guarantee { guarantee, .. } => Some((*guarantee, violations)),
             Expectation::Fact { .. } => None,
         }
-    })
+    });
+    all.flat_map(|(guarantee, violations)| violations.iter().map(move |one| (guarantee, one)))
+}
+
+/// A replica that is not in sync in the end, or a partition without a leader.
+fn is_unhealed(violation: &Violation) -> bool {
+    &*violation.anomaly == "not-healed" && !violation.what.contains("holds other records")
 }
 
 fn breaks(trial: &Trial, wanted: &[Guarantee]) -> bool {
-    violated(trial).any(|(guarantee, _)| wanted.contains(&guarantee))
+    violated(trial)
+        .any(|(guarantee, violation)| wanted.contains(&guarantee) && !is_unhealed(violation))
 }
 
 fn broken(trial: &Trial) -> Option<String> {
-    let (guarantee, what) = violated(trial).next()?;
-    Some(format!("{guarantee:?}: {what}"))
+    let worst = violated(trial).min_by_key(|(_, violation)| is_unhealed(violation));
+    let (guarantee, violation) = worst?;
+    let kind = if is_unhealed(violation) { UNHEALED } else { "" };
+    Some(format!("{kind}{guarantee:?}: {}: {}", violation.anomaly, violation.what))
 }
