@@ -166,10 +166,6 @@ fn faults(setting: Setting) -> BoxedStrategy<Vec<Step>> {
 
 fn with_power_loss(mut steps: Vec<Step>, at: Span, node: NodeRef, wait: Span) -> Vec<Step> {
     let id = "power";
-    let node = match node {
-        NodeRef::Name(_) | NodeRef::Isr(_) => node,
-        other => other,
-    };
     steps.push(Step {
         id: Some(id.into()),
         trigger: Trigger::At(at),
