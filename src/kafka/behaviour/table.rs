@@ -144,6 +144,12 @@ pub(super) const SWITCHES: &[Switch] = switches! {
             "It does not: a late request brings a broker into the ISR that has lost its disk meanwhile, and \
              may be elected (KAFKA-14139)."
     }
+    "directory-check" => controller.directory_check:
+        "Whether the controller elects a replica only where its broker has the directory that holds it." {
+        "kip-858" ("since 3.7") "It does (KIP-858)."
+        "off" ("before 3.7")
+            "It does not know of directories: a broker that came back with an empty disk may lead at once."
+    }
     "broker-epoch-check" => controller.broker_epoch_check:
         "Whether a broker's requests must carry the epoch of its present registration." {
         "on" ("since 2.2") "They must (KIP-380)."

@@ -55,6 +55,7 @@ fn the_list_has_every_value_of_every_policy() {
     check("pre-vote", known_values(quorum.pre_vote));
     check("eligible-leaders", known_values(controller.eligible_leaders));
     check("alter-partition-broker-epoch", known_values(controller.alter_partition_broker_epoch));
+    check("directory-check", known_values(controller.directory_check));
     check("broker-epoch-check", known_values(controller.broker_epoch_check));
     check("epoch-checkpoint-fsync", known_values(log.epoch_checkpoint_fsync));
     check("segment-dir-fsync", known_values(log.segment_dir_fsync));

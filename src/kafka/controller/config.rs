@@ -40,6 +40,17 @@ pub enum BrokerEpochCheck {
     On,
 }
 
+/// Whether a replica may lead only where its broker has the directory that holds it (KIP-858).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DirectoryCheck {
+    /// Before 3.7: the controller knew no directories, and a broker with a new disk was as good as before.
+    Off,
+    #[default]
+    #[serde(rename = "kip-858")]
+    Kip858,
+}
+
 /// Behaviours that Kafka had, each read in one place; by default those it has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
@@ -47,6 +58,7 @@ pub struct Policies {
     pub eligible_leaders: EligibleLeaders,
     pub alter_partition_broker_epoch: AlterPartitionBrokerEpoch,
     pub broker_epoch_check: BrokerEpochCheck,
+    pub directory_check: DirectoryCheck,
 }
 
 #[derive(Clone, Debug)]

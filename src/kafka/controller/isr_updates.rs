@@ -6,7 +6,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::{
-    Controller,
+    Controller, DirectoryCheck,
     partition_change::{ChangeBuilder, Election, Surroundings},
 };
 use crate::kafka::{
@@ -109,7 +109,11 @@ impl Controller {
     ) -> ChangeBuilder<'a> {
         let has_directory = |id: BrokerId| {
             let directory = partition.directory(id);
-            self.image.broker(id).is_some_and(|broker| broker.has_online_directory(directory))
+            self.config.policies.directory_check == DirectoryCheck::Off
+                || self
+                    .image
+                    .broker(id)
+                    .is_some_and(|broker| broker.has_online_directory(directory))
         };
         let surroundings = Surroundings {
             may_lead: Box::new(move |id| is_active(id) && has_directory(id)),

@@ -44,7 +44,8 @@ mod wire;
 mod tests;
 
 pub use config::{
-    AlterPartitionBrokerEpoch, BrokerEpochCheck, ControllerConfig, EligibleLeaders, Policies,
+    AlterPartitionBrokerEpoch, BrokerEpochCheck, ControllerConfig, DirectoryCheck, EligibleLeaders,
+    Policies,
 };
 pub use config_change::{Adjustment, ConfigChange, altered, changed_settings};
 pub use configs::{adjustments, check_topic_settings, replacement};

@@ -9,8 +9,13 @@ mod claims;
 mod delivery;
 mod draw;
 mod faults;
+mod historical;
+mod nemeses;
+mod replicas;
 mod replication;
+mod steps;
 
 pub use delivery::DELIVERY;
 pub use draw::Campaign;
+pub use historical::*;
 pub use replication::REPLICATION;

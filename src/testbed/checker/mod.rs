@@ -11,6 +11,7 @@ mod delivery;
 mod effects;
 mod facts;
 mod faults;
+mod gaps;
 mod index;
 mod judge;
 mod leadership;

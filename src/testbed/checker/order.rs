@@ -29,9 +29,14 @@ enum Within {
     Key,
 }
 
-/// In each partition one producer's records stand in the order they were sent.
+/// In each partition one producer's records stand in the order they were sent, and an idempotent one's without gaps.
 pub(super) fn per_partition(index: &Index<'_>, of: &str) -> Verdict {
-    in_send_order(index, of, Within::Partition)
+    let in_order = in_send_order(index, of, Within::Partition);
+    // Where nothing is missing the logs' order is all there is to judge.
+    match super::gaps::in_sequences(index, of) {
+        Verdict::Unknown { .. } => in_order,
+        gaps => in_order.and(gaps),
+    }
 }
 
 fn in_send_order(index: &Index<'_>, of: &str, within: Within) -> Verdict {

@@ -140,6 +140,8 @@ pub enum Cause {
     RetryDuplicate,
     /// A retry of a batch that a later one had overtaken.
     RetryReorder,
+    /// A later batch was taken before an earlier one, which never fitted afterwards.
+    SequenceGap,
     /// The application sent the record again after an unknown outcome.
     Resent,
     ResetToLatest,

@@ -34,6 +34,8 @@ struct Account {
     ends: BTreeMap<NodeName, Offset>,
     /// The highest high watermark of any replica.
     committed: Offset,
+    /// The leader has asked for another ISR and not heard what comes of it.
+    asked: bool,
 }
 
 impl Healing {
@@ -63,7 +65,17 @@ impl Healing {
                 self.partitions.retain(|partition, _| *partition.topic.0 != **topic);
             }
             EventKind::Elected { partition, leader, .. } => {
-                self.with(partition, |account| account.leader.clone_from(leader));
+                self.with(partition, |account| {
+                    account.leader.clone_from(leader);
+                    account.asked = false;
+                });
+            }
+            EventKind::IsrChangeAsked { partition, .. } => {
+                self.with(partition, |account| account.asked = true);
+            }
+            EventKind::IsrConfirmed { partition, .. }
+            | EventKind::IsrChangeRefused { partition, .. } => {
+                self.with(partition, |account| account.asked = false);
             }
             EventKind::IsrShrunk { partition, isr, .. }
             | EventKind::IsrGrown { partition, isr, .. } => {
@@ -147,6 +159,9 @@ impl Account {
         if let Some(outside) = self.replicas.difference(&self.isr).next() {
             return Some(format!("{outside} is not in the ISR of {partition}"));
         }
+        if self.asked {
+            return Some(format!("{leader} asks for another ISR of {partition}"));
+        }
         let end = |node: &NodeName| self.ends.get(node).copied().unwrap_or_default();
         let leads = end(leader);
         if let Some(behind) = self.replicas.iter().find(|node| end(node) != leads) {
@@ -210,6 +225,14 @@ mod tests {
             partition_epoch: 1,
         };
         assert_eq!(open(vec![("b1", shrunk)]).unwrap(), "b2 is not in the ISR of orders-0");
+        let asked = || EventKind::IsrChangeAsked {
+            partition: partition.clone(),
+            joining: Vec::new(),
+            leaving: vec!["b2".into()],
+        };
+        assert_eq!(open(vec![("b1", asked())]).unwrap(), "b1 asks for another ISR of orders-0");
+        let refused = EventKind::IsrChangeRefused { partition: partition.clone() };
+        assert_eq!(open(vec![("b1", asked()), ("b1", refused)]), None);
         let elected = EventKind::Elected {
             partition: partition.clone(),
             leader: None,

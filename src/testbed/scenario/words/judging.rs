@@ -125,6 +125,8 @@ words! {
             "A batch was appended, its answer was lost, and the retry was appended too."
         RetryReorder "retry-reorder"
             "A batch's retry was appended after a later batch."
+        SequenceGap "sequence-gap"
+            "A leader took a later batch before an earlier one, which never fitted afterwards."
         Resent "resent"
             "The application sent the record again after an unknown outcome."
         ResetToLatest "reset-to-latest"

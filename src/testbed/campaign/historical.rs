@@ -1,0 +1,171 @@
+//! What Kafka once did, put on top of drawn trials: how often chance meets each, and that the present never does.
+//!
+//! An entry is a campaign, what is changed in its plans to bring the old behaviour back (a policy or a setting of
+//! its time), and the guarantee whose breach is the entry's anomaly. The same plans with the present choice must keep
+//! every promise they make.
+
+use proptest::{collection::vec, prelude::*};
+
+use super::{
+    draw::Campaign,
+    nemeses::Nemesis,
+    replicas::{Setting, config, plans},
+};
+use crate::testbed::plan::{Guarantee, Plan};
+
+/// An entry of the catalogue of bugs and hazards.
+pub struct Entry {
+    /// Its number in the catalogue, and a letter where a nemesis helps.
+    pub number: &'static str,
+    pub name: &'static str,
+    pub campaign: &'static Campaign,
+    /// Brings the past back.
+    pub past: fn(&mut Plan),
+    /// The safe choice, where it is not what the plan has anyway.
+    pub present: fn(&mut Plan),
+    /// The anomaly is the breach of one of these.
+    pub breaks: &'static [Guarantee],
+    /// What the present is called; entries with the same campaign and present share its trials.
+    pub safe: &'static str,
+}
+
+macro_rules! campaigns {
+    ($($name:ident $word:literal $claim:literal $setting:expr, $nemesis:expr;)+) => {
+        $(pub const $name: Campaign = Campaign {
+            name: $word,
+            claim: $claim,
+            strategy: || with_nemesis(plans($setting), $nemesis),
+            must_reach: &[],
+        };)+
+    };
+}
+
+campaigns! {
+    CRASHES "replication"
+        "nothing acknowledged is lost and replicas agree, whatever crashes, moves or is cut off"
+        Setting::Crashes, None;
+    CRASHES_DEAF "replication-deaf-follower"
+        "the same with a follower that hears nothing of the controller while leaders change"
+        Setting::Crashes, Some(Nemesis::DeafFollower);
+    CRASHES_ELECTED "replication-elected"
+        "the same with leaders that crash soon after their election, before anybody hears them"
+        Setting::Crashes, Some(Nemesis::Elected);
+    CRASHES_ISR_ANSWER "replication-isr-answer"
+        "the same with crashes while the answer to an ISR change is held up"
+        Setting::Crashes, Some(Nemesis::IsrChangeAnswer);
+    CRASHES_ISR_REQUEST "replication-isr-request"
+        "the same with a follower that loses its disk while an ISR change is held up"
+        Setting::Crashes, Some(Nemesis::IsrChangeRequest);
+    ONE_POWER_LOSS "disks"
+        "the same when one broker loses power"
+        Setting::OnePowerLoss, None;
+    POWER_LOSS_OF_ALL "disks-all"
+        "with a sync per record nothing acknowledged is lost even when everybody loses power"
+        Setting::PowerLossOfAll, None;
+    QUORUM "quorum"
+        "no committed metadata is lost, whatever crashes or loses power"
+        Setting::Quorum { voters: 3 }, None;
+    QUORUM_ELECTED "quorum-elected"
+        "the same with controllers that crash as soon as they are active"
+        Setting::Quorum { voters: 3 }, Some(Nemesis::ControllerElected);
+    QUORUM_5 "quorum-5"
+        "no committed metadata is lost with five voters"
+        Setting::Quorum { voters: 5 }, Some(Nemesis::ControllerElected);
+    PRODUCERS "producers"
+        "one send is one record, in the order of sends, whatever befalls connections and leaders"
+        Setting::Producers, None;
+}
+
+/// In half of the plans the nemesis acts beside chance.
+fn with_nemesis(plans: BoxedStrategy<Plan>, nemesis: Option<Nemesis>) -> BoxedStrategy<Plan> {
+    let Some(nemesis) = nemesis else { return plans };
+    let few = vec(nemesis.steps(), 0..=1);
+    (plans, few)
+        .prop_map(|(mut plan, steps)| {
+            plan.steps.extend(steps.into_iter().flatten());
+            plan
+        })
+        .boxed()
+}
+
+fn set(plan: &mut Plan, key: &str, value: &str) {
+    plan.behaviour.set(key, value).expect("the list knows it");
+}
+
+fn of_producers(plan: &mut Plan, settings: &[(&str, &str)]) {
+    for producer in plan.producers.values_mut() {
+        producer.config.extend(config(settings));
+    }
+}
+
+fn of_cluster(plan: &mut Plan, settings: &[(&str, &str)]) {
+    plan.cluster.config.extend(config(settings));
+}
+
+/// The safe choice is what plans have.
+fn as_drawn(_: &mut Plan) {}
+
+const LOST: &[Guarantee] = &[Guarantee::AckedRecordsSurvive];
+const DIFFER: &[Guarantee] = &[Guarantee::ReplicasAgree];
+const LOST_OR_DIFFER: &[Guarantee] = &[Guarantee::AckedRecordsSurvive, Guarantee::ReplicasAgree];
+const METADATA: &[Guarantee] = &[Guarantee::QuorumAgrees];
+
+macro_rules! entries {
+    ($($number:literal $name:literal $campaign:ident, $breaks:expr, $past:expr;)+) => {
+        [$(Entry {
+            number: $number,
+            name: $name,
+            campaign: &$campaign,
+            past: $past,
+            present: as_drawn,
+            breaks: $breaks,
+            safe: "",
+        }),+]
+    };
+}
+
+/// Every entry with a drawn campaign, in the catalogue's order.
+pub fn entries() -> Vec<Entry> {
+    let mut entries = Vec::from(entries! {
+        "1" "acks1-failover" CRASHES, LOST, |plan| of_producers(plan, &[("acks", "1"), ("enable.idempotence", "false")]);
+        "2" "unclean-election" CRASHES, LOST, |plan| of_cluster(plan, &[("unclean.leader.election.enable", "true"), ("min.insync.replicas", "1")]);
+        "3" "hw-truncation-loss" CRASHES, LOST, |plan| set(plan, "truncation", "high-watermark");
+        "4" "hw-truncation-divergence" CRASHES, DIFFER, |plan| set(plan, "truncation", "high-watermark");
+        "5" "fast-failover-divergence" CRASHES, DIFFER, |plan| set(plan, "truncation", "leader-epoch-kip101");
+        "6" "zombie-follower-fetch" CRASHES, LOST_OR_DIFFER, zombie;
+        "6n" "zombie-follower-fetch" CRASHES_DEAF, LOST_OR_DIFFER, zombie;
+        "8" "isr-join-below-epoch-start" CRASHES, LOST, |plan| set(plan, "isr-join-gate", "high-watermark");
+        "8n" "isr-join-below-epoch-start" CRASHES_ELECTED, LOST, |plan| set(plan, "isr-join-gate", "high-watermark");
+        "9" "hw-ignores-pending-isr" CRASHES, LOST, |plan| set(plan, "high-watermark-over", "committed-isr");
+        "9n" "hw-ignores-pending-isr" CRASHES_ISR_ANSWER, LOST, |plan| set(plan, "high-watermark-over", "committed-isr");
+        "10" "diverging-fetch-advances-hw" CRASHES, LOST, |plan| set(plan, "diverging-fetch", "counts-as-progress");
+        "12n" "stale-broker-epoch-isr" CRASHES_ISR_REQUEST, LOST, |plan| set(plan, "alter-partition-broker-epoch", "off");
+        "15" "last-replica-standing" ONE_POWER_LOSS, LOST, |plan| set(plan, "eligible-leaders", "off");
+        "16" "power-loss-all-isr" POWER_LOSS_OF_ALL, LOST, |_| {};
+        "18" "epoch-checkpoint-torn" ONE_POWER_LOSS, LOST_OR_DIFFER, |plan| set(plan, "epoch-checkpoint-fsync", "off");
+        "19" "raft-ack-before-fsync" QUORUM, METADATA, |plan| set(plan, "quorum-flush", "never");
+        "20" "raft-commit-before-epoch-record" QUORUM, METADATA, |plan| set(plan, "commit-rule", "epoch-start");
+        "20n" "raft-commit-before-epoch-record" QUORUM_ELECTED, METADATA, |plan| set(plan, "commit-rule", "epoch-start");
+        "20m" "raft-commit-before-epoch-record" QUORUM_5, METADATA, |plan| set(plan, "commit-rule", "any-epoch");
+        "24" "retry-duplicates" PRODUCERS, &[Guarantee::NoDuplicateAppend], |plan| of_producers(plan, &[("enable.idempotence", "false")]);
+        "25" "inflight-reorder" PRODUCERS, &[Guarantee::PartitionOrder], |plan| of_producers(plan, &[("enable.idempotence", "false")]);
+        "28" "first-batch-gap" PRODUCERS, &[Guarantee::PartitionOrder], |plan| set(plan, "first-sequence-on-empty-state", "any");
+    });
+    for entry in &mut entries {
+        if entry.number == "16" {
+            entry.present = |plan| of_cluster(plan, &[("log.flush.interval.messages", "1")]);
+            entry.safe = "flush.messages=1";
+        }
+        if ["24", "25", "28"].contains(&entry.number) {
+            entry.present = |plan| set(plan, "first-sequence-on-empty-state", "zero");
+            entry.safe = "idempotence, first-sequence zero";
+        }
+    }
+    entries
+}
+
+/// Followers that name no epoch show with a truncation of their time.
+fn zombie(plan: &mut Plan) {
+    set(plan, "fetch-epoch-check", "off");
+    set(plan, "truncation", "leader-epoch-kip279");
+}

@@ -1,0 +1,348 @@
+//! Campaigns on replicas and on the quorum: a small cluster, small batches, followers that fetch little at a time,
+//! and dense faults within Kafka's fault model.
+//!
+//! Crashes (the page cache survives) befall any broker at any time, also all of them. Power is lost once in a trial at
+//! most, so that fewer replicas forget than `min.insync.replicas`; controllers, who sync what they acknowledge, lose it
+//! as often as drawn. Everything is short and small, so that a trial costs little and windows are met often.
+
+use proptest::{collection::vec, prelude::*, sample::select};
+
+use super::steps::{Drawn, links_between, span, steps};
+use crate::{
+    kafka::types::TopicPartition,
+    testbed::plan::{
+        Action, AwaitSend, ClientFlavour, ClusterPlan, ConfigMap, Controllers, ElectionType, End,
+        Expectation, ExpectedVerdict, Guarantee, NetworkPlan, NodeRef, OnSendError, Plan,
+        ProducerApp, ProducerExit, ProducerPlan, RunPlan, Span, SpanRange, SpanShape, Start, Step,
+        TextTemplate, Tolerance, TopicPlan, Trigger,
+    },
+};
+
+/// What befalls the machines of a drawn trial.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Setting {
+    /// Brokers crash, links fail, leaders move.
+    Crashes,
+    /// The same, and one broker loses power once.
+    OnePowerLoss,
+    /// The same, and all brokers lose power at once.
+    PowerLossOfAll,
+    /// Controllers crash and lose power, and links between them fail.
+    Quorum { voters: u32 },
+    /// Connections of producers break, and leaders move.
+    Producers,
+}
+
+/// Milliseconds of load and faults before everything heals.
+const LOAD_MS: u64 = 9_000;
+/// Faults begin when the cluster is there.
+const FIRST_FAULT_MS: u64 = 500;
+
+pub(super) fn plans(setting: Setting) -> BoxedStrategy<Plan> {
+    let producers = (producer(setting), producer(setting), select(vec![true, false]));
+    (cluster(setting), producers, faults(setting), 2..=30u64)
+        .prop_map(move |((cluster, placement), (first, second, both), steps, latency)| {
+            let mut plan = assemble(setting, cluster, placement, latency);
+            plan.producers.insert("shop".into(), first);
+            if both {
+                plan.producers.insert("web".into(), second);
+            }
+            plan.steps = steps;
+            plan.expectations = claims(&plan);
+            plan
+        })
+        .boxed()
+}
+
+fn cluster(setting: Setting) -> BoxedStrategy<(ConfigMap, Vec<String>)> {
+    let settings = (
+        select(vec!["1", "2", "2"]),
+        select(vec!["800", "1500", "4000"]),
+        select(vec!["1", "200", "1048576"]),
+        select(vec!["50", "500"]),
+        select(vec!["200", "5000"]),
+    );
+    let orders = vec![["b1", "b2", "b3"], ["b2", "b3", "b1"], ["b3", "b1", "b2"]];
+    (settings, select(orders))
+        .prop_map(move |((min_isr, lag, fetch, wait, checkpoint), order)| {
+            let power = matches!(setting, Setting::OnePowerLoss | Setting::PowerLossOfAll);
+            let config = config(&[
+                ("min.insync.replicas", if power { "2" } else { min_isr }),
+                ("replica.lag.time.max.ms", lag),
+                ("replica.fetch.max.bytes", fetch),
+                ("replica.fetch.wait.max.ms", wait),
+                ("replica.fetch.backoff.ms", "100"),
+                ("replica.high.watermark.checkpoint.interval.ms", checkpoint),
+                ("broker.session.timeout.ms", "1200"),
+                ("broker.heartbeat.interval.ms", "250"),
+                ("auto.leader.rebalance.enable", "false"),
+                ("offsets.topic.num.partitions", "1"),
+            ]);
+            (config, order.iter().map(|name| (*name).to_owned()).collect())
+        })
+        .boxed()
+}
+
+fn producer(setting: Setting) -> BoxedStrategy<ProducerPlan> {
+    let safe = vec![
+        config(&[("batch.size", "0")]),
+        config(&[("batch.size", "0"), ("enable.idempotence", "false"), ("retries", "0")]),
+        config(&[
+            ("batch.size", "0"),
+            ("enable.idempotence", "false"),
+            ("max.in.flight.requests.per.connection", "1"),
+        ]),
+    ];
+    let settings = match setting {
+        Setting::Producers => {
+            vec![config(&[("batch.size", "0"), ("delivery.timeout.ms", "60000")])]
+        }
+        _ => safe,
+    };
+    // Records of about a tenth of a page where power is lost, so that a loss shows.
+    let long = matches!(setting, Setting::OnePowerLoss | Setting::PowerLossOfAll);
+    (20..=150u64, 5..=80u64, select(settings), FIRST_FAULT_MS..=4_000u64)
+        .prop_map(move |(records, every, config, start)| ProducerPlan {
+            topic: TOPIC.into(),
+            records,
+            every: up_to(every),
+            key: None,
+            value: TextTemplate(if long {
+                format!("{{i}}{}", " ".repeat(400))
+            } else {
+                "{i}".into()
+            }),
+            partition: None,
+            client: ClientFlavour::Java,
+            start: Start::At(Span::from_millis(if setting == Setting::Producers {
+                0
+            } else {
+                start / 4
+            })),
+            app: ProducerApp {
+                flush: true,
+                await_send: AwaitSend::None,
+                on_error: OnSendError::Ignore,
+                exit: ProducerExit::Close,
+            },
+            config,
+        })
+        .boxed()
+}
+
+const TOPIC: &str = "orders";
+const BROKERS: [&str; 3] = ["b1", "b2", "b3"];
+
+fn partition() -> TopicPartition {
+    TopicPartition::new(TOPIC, 0)
+}
+
+fn broker() -> impl Strategy<Value = NodeRef> + Clone {
+    select(BROKERS.to_vec()).prop_map(|name| NodeRef::Name(name.into()))
+}
+
+fn faults(setting: Setting) -> BoxedStrategy<Vec<Step>> {
+    let count = match setting {
+        Setting::Producers => 1..=6,
+        _ => 4..=14usize,
+    };
+    let drawn = match setting {
+        Setting::Crashes | Setting::OnePowerLoss | Setting::PowerLossOfAll => on_brokers(),
+        Setting::Quorum { voters } => on_controllers(voters),
+        Setting::Producers => on_clients(),
+    };
+    let at = span(FIRST_FAULT_MS..=LOAD_MS);
+    let many = vec((at.clone(), drawn, span(100..=2_500)), count).prop_map(steps);
+    match setting {
+        Setting::OnePowerLoss => (many, at, broker(), span(100..=3_000))
+            .prop_map(|(many, at, node, wait)| with_power_loss(many, at, node, wait))
+            .boxed(),
+        Setting::PowerLossOfAll => (many, at, span(100..=3_000))
+            .prop_map(|(many, at, wait)| with_power_loss(many, at, NodeRef::Isr(partition()), wait))
+            .boxed(),
+        _ => many.boxed(),
+    }
+}
+
+fn with_power_loss(mut steps: Vec<Step>, at: Span, node: NodeRef, wait: Span) -> Vec<Step> {
+    let id = "power";
+    steps.push(Step {
+        id: Some(id.into()),
+        trigger: Trigger::At(at),
+        action: Action::PowerLoss { node },
+        say: None,
+    });
+    steps.push(Step {
+        id: None,
+        trigger: Trigger::After { step: id.into(), wait },
+        action: Action::Restart { node: NodeRef::Step(id.into()) },
+        say: None,
+    });
+    steps
+}
+
+/// A broker, or whoever leads.
+fn victim() -> impl Strategy<Value = NodeRef> + Clone {
+    prop_oneof![1 => broker(), 2 => Just(NodeRef::Leader(partition()))]
+}
+
+fn on_brokers() -> BoxedStrategy<Drawn> {
+    let others = |from: &'static [&'static str]| links_between(from, &BROKERS);
+    let lasts = span(100..=3_000).prop_map(Some);
+    prop_oneof![
+        6 => victim().prop_map(Drawn::crash),
+        4 => (others(&BROKERS), lasts.clone())
+            .prop_map(|(links, lasts)| Drawn::Once(Action::Hold { links, lasts })),
+        3 => (others(&BROKERS), span(50..=900), lasts.clone())
+            .prop_map(|(links, by, lasts)| Drawn::Once(Action::Delay { links, by, lasts })),
+        2 => (others(&BROKERS), lasts.clone())
+            .prop_map(|(links, lasts)| Drawn::Once(Action::Sever { links, lasts })),
+        2 => (others(&["c1"]), lasts.clone())
+            .prop_map(|(links, lasts)| Drawn::Once(Action::Hold { links, lasts })),
+        2 => (others(&["c1"]), lasts.clone())
+            .prop_map(|(links, lasts)| Drawn::Once(Action::Sever { links, lasts })),
+        1 => (victim(), lasts)
+            .prop_map(|(node, lasts)| Drawn::Once(Action::Pause { node, lasts })),
+        4 => moves(),
+    ]
+    .boxed()
+}
+
+/// An operator prefers another leader, and asks for it.
+fn moves() -> impl Strategy<Value = Drawn> + Clone {
+    let orders =
+        vec![["b1", "b2", "b3"], ["b2", "b3", "b1"], ["b3", "b1", "b2"], ["b2", "b1", "b3"]];
+    select(orders).prop_map(|order| Drawn::Twice {
+        first: Action::Reassign {
+            partition: partition(),
+            replicas: order.iter().map(|name| (*name).to_owned()).collect(),
+        },
+        wait: Some(Span::from_millis(150)),
+        second: Action::Elect { partition: Some(partition()), election: ElectionType::Preferred },
+    })
+}
+
+fn on_controllers(voters: u32) -> BoxedStrategy<Drawn> {
+    const NAMES: [&str; 5] = ["c1", "c2", "c3", "c4", "c5"];
+    let names = &NAMES[..voters as usize];
+    let one = select(names.to_vec()).prop_map(|name| NodeRef::Name(name.into()));
+    let victim = prop_oneof![1 => one, 2 => Just(NodeRef::Controller)];
+    let lasts = span(100..=3_000).prop_map(Some);
+    prop_oneof![
+        4 => victim.clone().prop_map(Drawn::crash),
+        4 => victim.clone().prop_map(Drawn::power_loss),
+        3 => (links_between(names, names), lasts.clone())
+            .prop_map(|(links, lasts)| Drawn::Once(Action::Sever { links, lasts })),
+        2 => (links_between(names, names), lasts.clone())
+            .prop_map(|(links, lasts)| Drawn::Once(Action::Hold { links, lasts })),
+        1 => (victim, lasts).prop_map(|(node, lasts)| Drawn::Once(Action::Pause { node, lasts })),
+        5 => moves(),
+    ]
+    .boxed()
+}
+
+fn on_clients() -> BoxedStrategy<Drawn> {
+    let lasts = span(20..=1_500).prop_map(Some);
+    let links = || links_between(&["shop"], &BROKERS);
+    prop_oneof![
+        4 => links().prop_map(|links| Drawn::Once(Action::Reset { links })),
+        2 => (links(), lasts.clone())
+            .prop_map(|(links, lasts)| Drawn::Once(Action::Hold { links, lasts })),
+        2 => (links(), span(20..=600), lasts)
+            .prop_map(|(links, by, lasts)| Drawn::Once(Action::Delay { links, by, lasts })),
+        3 => moves(),
+    ]
+    .boxed()
+}
+
+fn assemble(setting: Setting, config: ConfigMap, placement: Vec<String>, latency: u64) -> Plan {
+    let controllers = match setting {
+        Setting::Quorum { voters } => voters,
+        _ => 1,
+    };
+    Plan {
+        name: String::new(),
+        title: "a drawn plan".into(),
+        kafka: "4.1".into(),
+        run: RunPlan {
+            seed: 0,
+            end: End::At(Span::from_millis(LOAD_MS + 1_000)),
+            limit: Span::from_millis(600_000),
+        },
+        network: NetworkPlan {
+            latency: SpanRange { min: Span::from_millis(1), ..up_to(latency) },
+            loss: 0.0,
+        },
+        cluster: ClusterPlan {
+            brokers: 3,
+            controllers: Controllers::Apart(controllers),
+            racks: Vec::new(),
+            config,
+        },
+        behaviour: Default::default(),
+        topics: [(
+            TOPIC.to_owned(),
+            TopicPlan {
+                partitions: 1,
+                replication_factor: 3,
+                replicas: Some(vec![placement]),
+                config: ConfigMap::new(),
+            },
+        )]
+        .into_iter()
+        .collect(),
+        producers: Default::default(),
+        groups: Default::default(),
+        readers: Default::default(),
+        steps: Vec::new(),
+        expectations: Vec::new(),
+        ignored: Vec::new(),
+    }
+}
+
+fn up_to(millis: u64) -> SpanRange {
+    SpanRange { min: Span::default(), max: Span::from_millis(millis), shape: SpanShape::Uniform }
+}
+
+pub(super) fn config(pairs: &[(&str, &str)]) -> ConfigMap {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+/// What safe settings promise: nothing acknowledged is lost, replicas and controllers agree, one send is one
+/// record, in order. Whether everything heals is not claimed: with every replica's machine taken down uncleanly a
+/// partition may rightly stay without a leader.
+fn claims(plan: &Plan) -> Vec<Expectation> {
+    let is = |producer: &ProducerPlan, name: &str, value: &str| {
+        producer.config.get(name).is_some_and(|given| given == value)
+    };
+    let mut wanted = vec![
+        (Guarantee::AckedRecordsSurvive, TOPIC),
+        (Guarantee::ReplicasAgree, TOPIC),
+        (Guarantee::QuorumAgrees, "cluster"),
+    ];
+    let unnumbered = |producer: &ProducerPlan| is(producer, "enable.idempotence", "false");
+    let in_order = |producer: &ProducerPlan| {
+        !unnumbered(producer)
+            || is(producer, "retries", "0")
+            || is(producer, "max.in.flight.requests.per.connection", "1")
+    };
+    for (name, producer) in &plan.producers {
+        if !unnumbered(producer) || is(producer, "retries", "0") {
+            wanted.push((Guarantee::NoDuplicateAppend, name));
+        }
+        if in_order(producer) {
+            wanted.push((Guarantee::PartitionOrder, name));
+        }
+    }
+    let claim = |(guarantee, of): (Guarantee, &str)| Expectation::Guarantee {
+        guarantee,
+        of: of.into(),
+        verdict: ExpectedVerdict::Holds,
+        records: None,
+        count: None,
+        cause: None,
+        over: Tolerance::EverySeed,
+        say: None,
+    };
+    wanted.into_iter().map(claim).collect()
+}

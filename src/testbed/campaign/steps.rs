@@ -1,0 +1,76 @@
+//! Faults and acts drawn one by one, made into the steps of a plan.
+
+use std::ops::RangeInclusive;
+
+use proptest::{prelude::*, sample::select};
+
+use crate::testbed::plan::{Action, Link, Links, NodeRef, Span, Step, Trigger};
+
+/// What happens at a moment, and perhaps what ends it or goes on with it some time later.
+#[derive(Clone, Debug)]
+pub(super) enum Drawn {
+    Once(Action),
+    /// The wait is drawn with the moment, unless it is given here.
+    Twice {
+        first: Action,
+        wait: Option<Span>,
+        second: Action,
+    },
+    /// Whoever is down comes back later.
+    Down(Action),
+}
+
+impl Drawn {
+    pub fn crash(node: NodeRef) -> Drawn {
+        Drawn::Down(Action::Crash { node })
+    }
+
+    pub fn power_loss(node: NodeRef) -> Drawn {
+        Drawn::Down(Action::PowerLoss { node })
+    }
+}
+
+pub(super) fn span(millis: RangeInclusive<u64>) -> impl Strategy<Value = Span> + Clone {
+    millis.prop_map(Span::from_millis)
+}
+
+/// The way from one machine to another, or both ways between them.
+pub(super) fn links_between(
+    from: &'static [&'static str],
+    to: &'static [&'static str],
+) -> impl Strategy<Value = Links> + Clone {
+    let pairs: Vec<(&str, &str)> = from
+        .iter()
+        .flat_map(|from| to.iter().filter(move |to| *to != from).map(move |to| (*from, *to)))
+        .collect();
+    (select(pairs), 0..3u8).prop_map(|((from, to), way)| {
+        let (from, to) = if way == 1 { (to, from) } else { (from, to) };
+        let named = |name: &str| NodeRef::Name(name.to_owned());
+        Links::Some(vec![Link { from: named(from), to: named(to), both_ways: way == 0 }])
+    })
+}
+
+/// Each drawn thing at its moment, and what belongs to it after its wait.
+pub(super) fn steps(drawn: Vec<(Span, Drawn, Span)>) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for (index, (at, drawn, wait)) in drawn.into_iter().enumerate() {
+        let step = format!("fault-{}", index + 1);
+        let (first, then) = match drawn {
+            Drawn::Once(action) => (action, None),
+            Drawn::Twice { first, wait: given, second } => {
+                (first, Some((given.unwrap_or(wait), second)))
+            }
+            Drawn::Down(action) => {
+                let node = NodeRef::Step(step.clone());
+                (action, Some((wait, Action::Restart { node })))
+            }
+        };
+        let id = then.is_some().then(|| step.clone());
+        steps.push(Step { id, trigger: Trigger::At(at), action: first, say: None });
+        if let Some((wait, action)) = then {
+            let trigger = Trigger::After { step, wait };
+            steps.push(Step { id: None, trigger, action, say: None });
+        }
+    }
+    steps
+}
