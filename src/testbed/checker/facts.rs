@@ -82,15 +82,16 @@ pub(super) fn measure(
             }
             _ => 0,
         })),
-        FactKind::Leader | FactKind::Epoch | FactKind::Isr | FactKind::Hw => {
-            leadership::of_partition(events, fact, of)
-        }
         FactKind::SentToFollower => Ok(count(&|event| {
             u64::from(matches!(event.kind, EventKind::ReadsFrom { .. }) && of_node(event))
         })),
-        FactKind::Elections => Ok(leadership::elections(events, of)),
-        FactKind::Leads => Ok(leadership::of_broker(events, of).leads),
-        FactKind::Replicas => Ok(leadership::of_broker(events, of).replicas),
+        FactKind::Leader
+        | FactKind::Epoch
+        | FactKind::Isr
+        | FactKind::Hw
+        | FactKind::Elections
+        | FactKind::Leads
+        | FactKind::Replicas => leadership::measure(events, fact, of),
     }
 }
 
