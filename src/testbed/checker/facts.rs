@@ -41,9 +41,7 @@ pub(super) fn measure(
         }
         FactKind::LogStart | FactKind::LogEnd => {
             at_end()?;
-            let log = partition_of(of).and_then(|p| index.logs.get(&p).copied());
-            let log = log.ok_or(format!("the log of {of} was not read back"))?;
-            Ok(if fact == FactKind::LogStart { log.start.0 } else { log.end.0 })
+            bound(index, fact, of)
         }
         FactKind::Committed | FactKind::Lag => {
             at_end()?;
@@ -68,14 +66,15 @@ pub(super) fn measure(
             u64::from(matches!(event.kind, EventKind::Processed { .. }) && of_node(event))
         })),
         FactKind::IdleMembers => idle_members(events, of),
-        FactKind::Batches => Ok(count(&|event| match &event.kind {
-            EventKind::Appended { partition, .. } => u64::from(Index::is_of(partition, of)),
-            _ => 0,
-        })),
-        FactKind::Deduplicated => Ok(count(&|event| match &event.kind {
-            EventKind::Deduplicated { partition, .. } => u64::from(Index::is_of(partition, of)),
-            _ => 0,
-        })),
+        FactKind::Batches | FactKind::Deduplicated => {
+            Ok(count(&|event| match (&event.kind, fact) {
+                (EventKind::Appended { partition, .. }, FactKind::Batches)
+                | (EventKind::Deduplicated { partition, .. }, FactKind::Deduplicated) => {
+                    u64::from(Index::is_of(partition, of))
+                }
+                _ => 0,
+            }))
+        }
         FactKind::Retries => Ok(count(&|event| match &event.kind {
             EventKind::BatchRetried { error, .. } if of_node(event) => {
                 u64::from(name.is_none_or(|name| **error == *name))
@@ -93,6 +92,13 @@ pub(super) fn measure(
         | FactKind::Leads
         | FactKind::Replicas => leadership::measure(events, fact, of),
     }
+}
+
+/// Where a partition's log, as it was read back, begins or ends.
+fn bound(index: &Index<'_>, fact: FactKind, of: &str) -> Result<i64, String> {
+    let log = partition_of(of).and_then(|partition| index.logs.get(&partition));
+    let log = log.ok_or(format!("the log of {of} was not read back"))?;
+    Ok(if fact == FactKind::LogStart { log.start.0 } else { log.end.0 })
 }
 
 /// A group's last commit of a partition, or what is left behind it: `billing orders-0`.
