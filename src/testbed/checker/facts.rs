@@ -29,11 +29,7 @@ pub(super) fn measure(
 ) -> Result<i64, String> {
     let all = &index.history.events;
     let events = upto.map_or(&all[..], |upto| &all[..=upto.0 as usize]);
-    let count = |wanted: &dyn Fn(&Event) -> u64| {
-        i64::try_from(events.iter().map(wanted).sum::<u64>()).unwrap_or(i64::MAX)
-    };
     let at_end = || upto.is_none().then_some(()).ok_or("known at the end only".to_owned());
-    let of_node = |event: &Event| is_actor(&event.node, of);
     match fact {
         FactKind::Partitions => {
             let topic = index.history.setup.topics.get(of);
@@ -41,57 +37,68 @@ pub(super) fn measure(
         }
         FactKind::LogStart | FactKind::LogEnd => {
             at_end()?;
-            let log = partition_of(of).and_then(|p| index.logs.get(&p).copied());
-            let log = log.ok_or(format!("the log of {of} was not read back"))?;
-            Ok(if fact == FactKind::LogStart { log.start.0 } else { log.end.0 })
+            bound(index, fact, of)
         }
         FactKind::Committed | FactKind::Lag => {
             at_end()?;
             committed(index, fact, of)
         }
         FactKind::Generation => last_generation(events, of),
-        FactKind::Rebalances => Ok(count(&|event| {
-            u64::from(matches!(&event.kind, EventKind::Generation { group, members, .. }
-                if &**group == of && !members.is_empty()))
-        })),
-        FactKind::Error => Ok(count(&|event| u64::from(of_node(event) && is_error(event, name)))),
         FactKind::Records => records(index, of, events),
-        FactKind::Acked => Ok(count(&|event| {
-            let acked = matches!(event.kind, EventKind::SendEnded { outcome: Outcome::Ok, .. });
-            u64::from(acked && of_node(event))
-        })),
-        FactKind::Delivered => Ok(count(&|event| match &event.kind {
-            EventKind::Polled { records } if of_node(event) => records.len() as u64,
-            _ => 0,
-        })),
-        FactKind::Processed => Ok(count(&|event| {
-            u64::from(matches!(event.kind, EventKind::Processed { .. }) && of_node(event))
-        })),
         FactKind::IdleMembers => idle_members(events, of),
-        FactKind::Batches => Ok(count(&|event| match &event.kind {
-            EventKind::Appended { partition, .. } => u64::from(Index::is_of(partition, of)),
-            _ => 0,
-        })),
-        FactKind::Deduplicated => Ok(count(&|event| match &event.kind {
-            EventKind::Deduplicated { partition, .. } => u64::from(Index::is_of(partition, of)),
-            _ => 0,
-        })),
-        FactKind::Retries => Ok(count(&|event| match &event.kind {
-            EventKind::BatchRetried { error, .. } if of_node(event) => {
-                u64::from(name.is_none_or(|name| **error == *name))
-            }
-            _ => 0,
-        })),
-        FactKind::Leader | FactKind::Epoch | FactKind::Isr | FactKind::Hw => {
-            leadership::of_partition(events, fact, of)
+        FactKind::Rebalances
+        | FactKind::Error
+        | FactKind::Acked
+        | FactKind::Delivered
+        | FactKind::Processed
+        | FactKind::Batches
+        | FactKind::Deduplicated
+        | FactKind::Retries
+        | FactKind::SentToFollower => {
+            let all: u64 = events.iter().map(|event| counted(event, fact, of, name)).sum();
+            Ok(i64::try_from(all).unwrap_or(i64::MAX))
         }
-        FactKind::SentToFollower => Ok(count(&|event| {
-            u64::from(matches!(event.kind, EventKind::ReadsFrom { .. }) && of_node(event))
-        })),
-        FactKind::Elections => Ok(leadership::elections(events, of)),
-        FactKind::Leads => Ok(leadership::of_broker(events, of).leads),
-        FactKind::Replicas => Ok(leadership::of_broker(events, of).replicas),
+        FactKind::Leader
+        | FactKind::Epoch
+        | FactKind::Isr
+        | FactKind::Hw
+        | FactKind::Elections
+        | FactKind::Leads
+        | FactKind::Replicas => leadership::measure(events, fact, of),
     }
+}
+
+/// How much the event adds to what is counted.
+fn counted(event: &Event, fact: FactKind, of: &str, name: Option<&str>) -> u64 {
+    let of_node = is_actor(&event.node, of);
+    let it_is = match (fact, &event.kind) {
+        (FactKind::Delivered, EventKind::Polled { records }) if of_node => {
+            return records.len() as u64;
+        }
+        (FactKind::Rebalances, EventKind::Generation { group, members, .. }) => {
+            &**group == of && !members.is_empty()
+        }
+        (FactKind::Error, _) => of_node && is_error(event, name),
+        (FactKind::Acked, EventKind::SendEnded { outcome: Outcome::Ok, .. })
+        | (FactKind::Processed, EventKind::Processed { .. })
+        | (FactKind::SentToFollower, EventKind::ReadsFrom { .. }) => of_node,
+        (FactKind::Batches, EventKind::Appended { partition, .. })
+        | (FactKind::Deduplicated, EventKind::Deduplicated { partition, .. }) => {
+            Index::is_of(partition, of)
+        }
+        (FactKind::Retries, EventKind::BatchRetried { error, .. }) => {
+            of_node && name.is_none_or(|name| **error == *name)
+        }
+        _ => false,
+    };
+    u64::from(it_is)
+}
+
+/// Where a partition's log, as it was read back, begins or ends.
+fn bound(index: &Index<'_>, fact: FactKind, of: &str) -> Result<i64, String> {
+    let log = partition_of(of).and_then(|partition| index.logs.get(&partition));
+    let log = log.ok_or(format!("the log of {of} was not read back"))?;
+    Ok(if fact == FactKind::LogStart { log.start.0 } else { log.end.0 })
 }
 
 /// A group's last commit of a partition, or what is left behind it: `billing orders-0`.

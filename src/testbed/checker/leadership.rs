@@ -11,7 +11,17 @@ use crate::{
     },
 };
 
-pub(super) fn elections(events: &[Event], of: &str) -> i64 {
+/// A fact about a partition's leadership, or a broker's part in it.
+pub(super) fn measure(events: &[Event], fact: FactKind, of: &str) -> Result<i64, String> {
+    match fact {
+        FactKind::Elections => Ok(elections(events, of)),
+        FactKind::Leads => Ok(of_broker(events, of).leads),
+        FactKind::Replicas => Ok(of_broker(events, of).replicas),
+        _ => of_partition(events, fact, of),
+    }
+}
+
+fn elections(events: &[Event], of: &str) -> i64 {
     let elected = |event: &&Event| match &event.kind {
         EventKind::Elected { partition, leader: Some(leader), was, .. } => {
             Index::is_of(partition, of) && was.as_ref() != Some(leader)
@@ -22,7 +32,7 @@ pub(super) fn elections(events: &[Event], of: &str) -> i64 {
 }
 
 /// What the controller said last of a partition, or its leader's high watermark.
-pub(super) fn of_partition(events: &[Event], fact: FactKind, of: &str) -> Result<i64, String> {
+fn of_partition(events: &[Event], fact: FactKind, of: &str) -> Result<i64, String> {
     let leads = |kind: &EventKind| match kind {
         EventKind::PartitionCreated { partition, leader, epoch, .. }
         | EventKind::Elected { partition, leader, epoch, .. }
@@ -65,14 +75,14 @@ pub(super) fn of_partition(events: &[Event], fact: FactKind, of: &str) -> Result
 }
 
 /// What a broker has to do with topics' partitions.
-pub(super) struct Share {
-    pub leads: i64,
-    pub replicas: i64,
+struct Share {
+    leads: i64,
+    replicas: i64,
 }
 
 /// By the controller's word, which names no partition of the cluster's own metadata; a group's offsets and
 /// transactions are no topics of anybody's.
-pub(super) fn of_broker(events: &[Event], broker: &str) -> Share {
+fn of_broker(events: &[Event], broker: &str) -> Share {
     let mut leaders: BTreeMap<&TopicPartition, Option<&NodeName>> = BTreeMap::new();
     let mut replicas: BTreeMap<&TopicPartition, &[NodeName]> = BTreeMap::new();
     for event in events {
