@@ -1,8 +1,8 @@
 //! Campaigns on replicas and on the quorum: a small cluster, small batches, followers that fetch little at a time,
 //! and dense faults within Kafka's fault model.
 //!
-//! Crashes (the page cache survives) befall any broker at any time, also all of them. Power is lost once in a trial at
-//! most, so that fewer replicas forget than `min.insync.replicas`; controllers, who sync what they acknowledge, lose it
+//! Crashes (the page cache survives) befall any broker at any time, also all of them. Brokers lose power once in a trial
+//! at most, and crash in no trial in which they do, so that fewer replicas forget than `min.insync.replicas`; controllers, who sync what they acknowledge, lose it
 //! as often as drawn. Everything is short and small, so that a trial costs little and windows are met often.
 
 use proptest::{collection::vec, prelude::*, sample::select};
@@ -23,9 +23,9 @@ use crate::{
 pub(super) enum Setting {
     /// Brokers crash, links fail, leaders move.
     Crashes,
-    /// The same, and one broker loses power once.
+    /// Links fail and leaders move, and one broker loses power once.
     OnePowerLoss,
-    /// The same, and all brokers lose power at once.
+    /// The same, and everybody in sync loses power at once.
     PowerLossOfAll,
     /// Controllers crash and lose power, and links between them fail.
     Quorum { voters: u32 },
@@ -147,7 +147,12 @@ fn faults(setting: Setting) -> BoxedStrategy<Vec<Step>> {
         _ => 4..=14usize,
     };
     let drawn = match setting {
-        Setting::Crashes | Setting::OnePowerLoss | Setting::PowerLossOfAll => on_brokers(),
+        Setting::Crashes => {
+            prop_oneof![6 => victim().prop_map(Drawn::crash), 18 => on_links()].boxed()
+        }
+        // To KIP-966 a crash is as bad as a loss of power: whoever did not shut down cleanly is not eligible
+        // any more, and when that is everybody the last leader is elected whatever it lost.
+        Setting::OnePowerLoss | Setting::PowerLossOfAll => on_links(),
         Setting::Quorum { voters } => on_controllers(voters),
         Setting::Producers => on_clients(),
     };
@@ -186,11 +191,11 @@ fn victim() -> impl Strategy<Value = NodeRef> + Clone {
     prop_oneof![1 => broker(), 2 => Just(NodeRef::Leader(partition()))]
 }
 
-fn on_brokers() -> BoxedStrategy<Drawn> {
+/// Links fail, brokers stand still, leaders move.
+fn on_links() -> BoxedStrategy<Drawn> {
     let others = |from: &'static [&'static str]| links_between(from, &BROKERS);
     let lasts = span(100..=3_000).prop_map(Some);
     prop_oneof![
-        6 => victim().prop_map(Drawn::crash),
         4 => (others(&BROKERS), lasts.clone())
             .prop_map(|(links, lasts)| Drawn::Once(Action::Hold { links, lasts })),
         3 => (others(&BROKERS), span(50..=900), lasts.clone())
