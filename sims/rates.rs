@@ -30,6 +30,9 @@ const PRESENT_TRIALS: u64 = 5_000;
 /// How a trial is told apart in which nothing was lost, but which a replica ended out of sync.
 const UNHEALED: &str = "not healed: ";
 
+/// So many trials with the present behaviour, and the seeds of those that broke a promise.
+type Present = (u64, Vec<(u64, String)>);
+
 fn main() {
     if let Ok(shown) = std::env::var("RATES_SHOW") {
         return show(&shown);
@@ -45,7 +48,7 @@ fn main() {
         "| entry | campaign | past: first hit | hits | rate | present: trials | anomalies | not healed |"
     );
     println!("|---|---|---|---|---|---|---|---|");
-    let mut presents: BTreeMap<(&str, &str), (u64, Vec<(u64, String)>)> = BTreeMap::new();
+    let mut presents: BTreeMap<(&str, &str), Present> = BTreeMap::new();
     for entry in entries().into_iter().filter(is_chosen) {
         let hits = hits(&entry, trials);
         let safe = presents

@@ -46,8 +46,8 @@ Environment:
 
 /// Shown by `serve --help`.
 pub(super) const SERVE_HELP: &str = "\
-One setting has another default than Kafka's: offsets.topic.replication.factor is 1, as in
-Kafka's own server.properties, because a partition has one replica here.
+One setting has another default than Kafka's: with fewer than three brokers
+offsets.topic.replication.factor is 1, as in Kafka's own server.properties.
 
 max.connections is at most half of the files the process may open (ulimit -n), shared by the brokers:
 the other half is left to the logs.

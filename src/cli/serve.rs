@@ -23,7 +23,11 @@ use super::{
 };
 
 pub(super) fn serve(args: &Serve, streams: &mut Streams) -> anyhow::Result<Exit> {
-    let config = match settings::broker_config(&args.settings) {
+    let brokers = match &args.data {
+        Some(data) => directory::brokers(data, args.brokers)?,
+        None => args.brokers.unwrap_or(1),
+    };
+    let config = match settings::broker_config(&args.settings, brokers) {
         Ok(config) => config,
         Err(mistakes) => {
             for settings::Mistake { message, help } in mistakes {

@@ -5,7 +5,8 @@ use crate::{
     testbed::scenario::nearest,
 };
 
-/// Kafka's own `server.properties` ships 1 as well; the default, 3, would keep groups from ever committing.
+/// Kafka's default, 3, would keep groups from ever committing where there are fewer brokers; its own
+/// `server.properties` ships 1.
 const OFFSETS_TOPIC_REPLICAS: &str = "offsets.topic.replication.factor";
 
 /// What the command line has flags of its own for, and which.
@@ -32,21 +33,22 @@ impl Mistake {
     }
 }
 
-/// The brokers' configuration from `name=value` pairs.
-pub(super) fn broker_config(pairs: &[String]) -> Result<BrokerConfig, Vec<Mistake>> {
+/// The configuration of so many brokers from `name=value` pairs.
+pub(super) fn broker_config(pairs: &[String], brokers: u16) -> Result<BrokerConfig, Vec<Mistake>> {
     let mut settings = Settings::new(Side::Broker);
     let mut mistakes: Vec<_> =
         pairs.iter().filter_map(|pair| take(&mut settings, pair).err()).collect();
-    if !settings.is_set(OFFSETS_TOPIC_REPLICAS) {
+    let default = settings.int(OFFSETS_TOPIC_REPLICAS);
+    if !settings.is_set(OFFSETS_TOPIC_REPLICAS) && default > i64::from(brokers) {
         let set = settings.set(OFFSETS_TOPIC_REPLICAS, "1");
         mistakes.extend(set.err().map(|error| Mistake::new(error.to_string(), None)));
     }
     for name in [OFFSETS_TOPIC_REPLICAS, "default.replication.factor"] {
         let replicas = settings.int(name);
-        if replicas != 1 {
-            let message =
-                format!("`{name}` cannot be {replicas}: partitions have one replica here");
-            mistakes.push(Mistake::new(message, Some("leave it out, or set it to 1".into())));
+        if replicas > i64::from(brokers) {
+            let message = format!("`{name}` cannot be {replicas} with --brokers {brokers}");
+            let help = format!("start more brokers, or set it to {brokers} at most");
+            mistakes.push(Mistake::new(message, Some(help)));
         }
     }
     let config = BrokerConfig::from_settings(&settings);
@@ -110,7 +112,7 @@ mod tests {
 
     fn mistakes(pairs: &[&str]) -> String {
         let pairs: Vec<_> = pairs.iter().map(|pair| (*pair).to_owned()).collect();
-        let mistakes = broker_config(&pairs).unwrap_err();
+        let mistakes = broker_config(&pairs, 1).unwrap_err();
         let lines = mistakes.iter().map(|mistake| {
             format!("{} / {}", mistake.message, mistake.help.as_deref().unwrap_or("-"))
         });
@@ -118,10 +120,13 @@ mod tests {
     }
 
     #[test]
-    fn the_offsets_topic_has_one_replica_unless_that_is_said() {
-        assert_eq!(broker_config(&[]).unwrap().offsets_topic_replication_factor, 1);
-        let set = ["offsets.topic.replication.factor=1".to_owned()];
-        assert_eq!(broker_config(&set), broker_config(&[]));
+    fn the_offsets_topic_has_one_replica_where_there_are_too_few_brokers_for_kafkas_default() {
+        let factor = |set: &[String], brokers| {
+            broker_config(set, brokers).unwrap().offsets_topic_replication_factor
+        };
+        assert_eq!([1, 2, 3, 5].map(|brokers| factor(&[], brokers)), [1, 1, 3, 3]);
+        let set = ["offsets.topic.replication.factor=2".to_owned()];
+        assert_eq!(factor(&set, 3), 2);
     }
 
     #[test]
@@ -149,7 +154,7 @@ mod tests {
         `listeners` is not set like this / --listen says where the first broker listens
         `num.io.threads` is known to Kafka and has no effect here / leave it out
         `message.max.bytes` is set twice / -
-        `default.replication.factor` cannot be 3: partitions have one replica here / leave it out, or set it to 1
+        `default.replication.factor` cannot be 3 with --brokers 1 / start more brokers, or set it to 1 at most
         the broker stores batches as the producer made them: only `producer` is modelled / -
         ");
     }

@@ -60,7 +60,7 @@ pub struct BrokerEndpoint {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct InitialTopic {
     pub name: TopicName,
-    /// Replicas of each partition, the preferred leader first. One each, in this version.
+    /// Replicas of each partition, the preferred leader first.
     pub partitions: Vec<Vec<BrokerId>>,
     pub config: Vec<(String, String)>,
 }
