@@ -1,6 +1,6 @@
 //! One offset never shows two different records to anybody.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{
     index::Index,
@@ -65,12 +65,24 @@ pub(super) fn offsets_agree(index: &Index<'_>, of: &str) -> Verdict {
     Verdict::of(index, examined, violations, "no offset was shown to anybody")
 }
 
-/// Committed offsets that are not the last ones accepted.
+/// Committed offsets that are not the last ones accepted. A commit that did not end well for its member may
+/// stand all the same: its coordinator may have appended it and lost its office before it could say so.
 fn commits_forgotten(index: &Index<'_>, of: &str) -> Vec<Violation> {
     let mut accepted: BTreeMap<(&str, &TopicPartition), (Offset, EventId)> = BTreeMap::new();
+    let mut open: BTreeSet<(&str, &TopicPartition, Offset)> = BTreeSet::new();
     let mut violations = Vec::new();
     for event in &index.history.events {
         match &event.kind {
+            EventKind::CommitInvoked { offsets, .. } => {
+                let group = index.group_of(&event.node).unwrap_or_default();
+                open.extend(offsets.iter().map(|it| (group, &it.partition, it.offset)));
+            }
+            EventKind::CommitEnded { offsets, outcome: Outcome::Ok, .. } => {
+                let group = index.group_of(&event.node).unwrap_or_default();
+                for OffsetReach { partition, offset } in offsets {
+                    open.remove(&(group, partition, *offset));
+                }
+            }
             EventKind::OffsetsCommitted { group, offsets, .. } => {
                 for OffsetReach { partition, offset } in offsets {
                     accepted.insert((group, partition), (*offset, event.id));
@@ -78,7 +90,8 @@ fn commits_forgotten(index: &Index<'_>, of: &str) -> Vec<Violation> {
             }
             EventKind::FinalCommitted { group, partition, offset } => {
                 let Some((last, since)) = accepted.get(&(&**group, partition)) else { continue };
-                if !Index::is_of(partition, of) || *offset == Some(*last) {
+                let is_open = offset.is_some_and(|it| open.contains(&(&**group, partition, it)));
+                if !Index::is_of(partition, of) || *offset == Some(*last) || is_open {
                     continue;
                 }
                 let now = offset.map_or_else(|| "nothing".into(), |offset| offset.to_string());

@@ -174,4 +174,8 @@ fn an_accepted_commit_that_is_forgotten_is_a_lost_commit() {
     assert_eq!(&*violations[0].anomaly, "lost-commit");
     let kept = lines.replace("committed 3", "committed 5");
     holds(Guarantee::OffsetsAgree, "orders", &kept);
+    // Appended by a coordinator that lost its office before it could say so.
+    let later = lines.replace("log 0..4", "billing/1 tries-to-commit 7\n log 0..4");
+    holds(Guarantee::OffsetsAgree, "orders", &later.replace("committed 3", "committed 7"));
+    assert_eq!(breaches(Guarantee::OffsetsAgree, "orders", &later).len(), 1);
 }

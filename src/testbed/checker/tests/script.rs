@@ -6,7 +6,7 @@
 //! billing/1 starts orders-0@0 committed
 //! billing/1 polls 0..4                 of orders-0, unless said: orders-1@0..4
 //! billing/1 processes 0 1              begun, done, and an effect of each
-//! billing/1 commits 5                  offset 5 is the next one to read
+//! billing/1 commits 5                  offset 5 is the next one to read; `tries-to-commit`: no answer
 //! billing/1 crashes
 //! log 0..4                             what orders-0 holds at the end; 3=shop#9 names a record
 //! ```
@@ -307,6 +307,10 @@ impl Script {
                 self.event(node, EventKind::CommitInvoked { kind, offsets: offsets.clone() });
                 let outcome = Outcome::Ok;
                 self.event(node, EventKind::CommitEnded { kind, outcome, offsets });
+            }
+            "tries-to-commit" => {
+                let (kind, offsets) = (CommitKind::Sync, reaches(words));
+                self.event(node, EventKind::CommitInvoked { kind, offsets });
             }
             "loses" => {
                 self.event(node, EventKind::Lost { partitions: partitions(words) });
