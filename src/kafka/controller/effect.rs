@@ -73,10 +73,48 @@ pub enum ControllerResponse {
     ProducerIds(AllocateProducerIdsResponse),
 }
 
+/// Makes one kind of answer of the answer to anything, and back.
+macro_rules! kinds_of_answers {
+    ($($kind:ident($answer:ty),)+) => { $(
+        impl From<$answer> for ControllerResponse {
+            fn from(answer: $answer) -> Self {
+                ControllerResponse::$kind(answer)
+            }
+        }
+
+        impl TryFrom<ControllerResponse> for $answer {
+            type Error = ControllerResponse;
+
+            fn try_from(response: ControllerResponse) -> Result<Self, ControllerResponse> {
+                match response {
+                    ControllerResponse::$kind(answer) => Ok(answer),
+                    other => Err(other),
+                }
+            }
+        }
+    )+ };
+}
+
+kinds_of_answers! {
+    Registration(BrokerRegistrationResponse),
+    Heartbeat(BrokerHeartbeatResponse),
+    Unregistration(UnregisterBrokerResponse),
+    CreateTopics(CreateTopicsResponse),
+    DeleteTopics(DeleteTopicsResponse),
+    CreatePartitions(CreatePartitionsResponse),
+    AlterPartition(AlterPartitionResponse),
+    ElectLeaders(ElectLeadersResponse),
+    Reassign(AlterPartitionReassignmentsResponse),
+    Reassignments(ListPartitionReassignmentsResponse),
+    AlterConfigs(AlterConfigsResponse),
+    IncrementalAlterConfigs(IncrementalAlterConfigsResponse),
+    ProducerIds(AllocateProducerIdsResponse),
+}
+
 impl ControllerResponse {
     /// The same answer after this node ceased to be the controller. Answers that have no place for an
     /// error of the whole have it in each part.
-    pub(super) fn not_controller(self) -> Self {
+    pub fn not_controller(self) -> Self {
         use ControllerResponse as R;
         let code = ResponseError::NotController.code();
         match self {

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use kafka_protocol::{
-    messages::{AllocateProducerIdsRequest, AllocateProducerIdsResponse},
-    protocol::VersionRange,
-};
+use kafka_protocol::{messages::AllocateProducerIdsRequest, protocol::VersionRange};
 
 use crate::kafka::{
     broker::{
@@ -13,24 +10,15 @@ use crate::kafka::{
         quorum::NotController,
         state::Broker,
     },
-    controller::ControllerResponse,
-    protocol::ResponseError,
+    controller::Controller,
 };
 
 pub(in crate::kafka::broker) const VERSIONS: VersionRange = VersionRange { min: 0, max: 0 };
 
 pub(in crate::kafka::broker) async fn handle(broker: &Arc<Broker>, call: &Call<'_>) -> Answer {
     let request: AllocateProducerIdsRequest = call.request()?;
-    let decided = broker.quorum.decide(move |controller, moment, effects| {
-        controller.handle_allocate_producer_ids(moment.now, moment.request(request), effects);
-    });
-    let response = match decided.await {
-        Ok(ControllerResponse::ProducerIds(response)) => response,
-        Ok(other) => unreachable!("{other:?} is no answer to AllocateProducerIds"),
-        Err(NotController) => {
-            let code = ResponseError::NotController.code();
-            AllocateProducerIdsResponse::default().with_error_code(code)
-        }
-    };
+    let answer =
+        broker.quorum.ask_controller(request, Controller::handle_allocate_producer_ids).await;
+    let response = answer.unwrap_or_else(NotController::answer);
     call.answer(&response)
 }

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use kafka_protocol::{
-    messages::{BrokerHeartbeatRequest, BrokerHeartbeatResponse},
-    protocol::VersionRange,
-};
+use kafka_protocol::{messages::BrokerHeartbeatRequest, protocol::VersionRange};
 
 use crate::kafka::{
     broker::{
@@ -13,24 +10,14 @@ use crate::kafka::{
         quorum::NotController,
         state::Broker,
     },
-    controller::ControllerResponse,
-    protocol::ResponseError,
+    controller::Controller,
 };
 
 pub(in crate::kafka::broker) const VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
 
 pub(in crate::kafka::broker) async fn handle(broker: &Arc<Broker>, call: &Call<'_>) -> Answer {
     let request: BrokerHeartbeatRequest = call.request()?;
-    let decided = broker.quorum.decide(move |controller, moment, effects| {
-        controller.handle_heartbeat(moment.now, moment.request(request), effects);
-    });
-    let response = match decided.await {
-        Ok(ControllerResponse::Heartbeat(response)) => response,
-        Ok(other) => unreachable!("{other:?} is no answer to BrokerHeartbeat"),
-        Err(NotController) => {
-            let code = ResponseError::NotController.code();
-            BrokerHeartbeatResponse::default().with_error_code(code)
-        }
-    };
+    let answer = broker.quorum.ask_controller(request, Controller::handle_heartbeat).await;
+    let response = answer.unwrap_or_else(NotController::answer);
     call.answer(&response)
 }

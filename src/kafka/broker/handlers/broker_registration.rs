@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use kafka_protocol::{
-    messages::{BrokerRegistrationRequest, BrokerRegistrationResponse},
-    protocol::VersionRange,
-};
+use kafka_protocol::{messages::BrokerRegistrationRequest, protocol::VersionRange};
 
 use crate::kafka::{
     broker::{
@@ -13,24 +10,14 @@ use crate::kafka::{
         quorum::NotController,
         state::Broker,
     },
-    controller::ControllerResponse,
-    protocol::ResponseError,
+    controller::Controller,
 };
 
 pub(in crate::kafka::broker) const VERSIONS: VersionRange = VersionRange { min: 0, max: 4 };
 
 pub(in crate::kafka::broker) async fn handle(broker: &Arc<Broker>, call: &Call<'_>) -> Answer {
     let request: BrokerRegistrationRequest = call.request_to_keep()?;
-    let decided = broker.quorum.decide(move |controller, moment, effects| {
-        controller.handle_registration(moment.now, moment.request(request), effects);
-    });
-    let response = match decided.await {
-        Ok(ControllerResponse::Registration(response)) => response,
-        Ok(other) => unreachable!("{other:?} is no answer to BrokerRegistration"),
-        Err(NotController) => {
-            let code = ResponseError::NotController.code();
-            BrokerRegistrationResponse::default().with_error_code(code)
-        }
-    };
+    let answer = broker.quorum.ask_controller(request, Controller::handle_registration).await;
+    let response = answer.unwrap_or_else(NotController::answer);
     call.answer(&response)
 }

@@ -37,10 +37,7 @@ pub(super) fn unsupported(kind: i8) -> Refusal {
 /// Why settings of a broker are not the controller's to change; `None` for other resources.
 ///
 /// Departure: no setting of a broker can change while it runs; Kafka has some that can.
-pub(super) fn is_fixed(
-    kind: i8,
-    change: impl FnOnce() -> Result<ConfigChange, Refusal>,
-) -> Option<Refusal> {
+fn is_fixed(kind: i8, change: impl FnOnce() -> Result<ConfigChange, Refusal>) -> Option<Refusal> {
     if kind != BROKER {
         return None;
     }
@@ -55,9 +52,32 @@ pub(super) fn is_fixed(
     }
 }
 
-/// Puts the answers about some resources where they belong among the others', in order.
-pub(super) fn put_back<T>(answers: &mut Vec<T>, fixed: Vec<(usize, T)>) {
-    for (index, answer) in fixed {
-        answers.insert(index.min(answers.len()), answer);
+/// A resource whose settings are not the controller's to change, where it stands in the request, and why.
+pub(super) type Fixed<R> = Vec<(usize, R, Refusal)>;
+
+/// Takes these out of a request, so that the controller gets the others.
+pub(super) fn take_fixed<R>(
+    resources: &mut Vec<R>,
+    kind: impl Fn(&R) -> i8,
+    change: impl Fn(&R) -> Result<ConfigChange, Refusal>,
+) -> Fixed<R> {
+    let mut fixed = Vec::new();
+    for (index, asked) in std::mem::take(resources).into_iter().enumerate() {
+        match is_fixed(kind(&asked), || change(&asked)) {
+            Some(refusal) => fixed.push((index, asked, refusal)),
+            None => resources.push(asked),
+        }
+    }
+    fixed
+}
+
+/// Puts the answers about them where they belong among the others', in order.
+pub(super) fn put_back<R, A>(
+    answers: &mut Vec<A>,
+    fixed: Fixed<R>,
+    refused: impl Fn(R, Refusal) -> A,
+) {
+    for (index, asked, refusal) in fixed {
+        answers.insert(index.min(answers.len()), refused(asked, refusal));
     }
 }

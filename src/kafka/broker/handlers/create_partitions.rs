@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use kafka_protocol::{messages::CreatePartitionsRequest, protocol::VersionRange};
+use kafka_protocol::{
+    messages::{CreatePartitionsRequest, CreatePartitionsResponse},
+    protocol::VersionRange,
+};
 
-use crate::kafka::{
-    broker::{
-        dispatch::{Answer, Call},
-        state::Broker,
-    },
-    controller::ControllerResponse,
+use crate::kafka::broker::{
+    dispatch::{Answer, Call},
+    state::Broker,
 };
 
 pub(in crate::kafka::broker) const VERSIONS: VersionRange = VersionRange { min: 0, max: 3 };
@@ -20,8 +20,6 @@ pub(in crate::kafka::broker) async fn handle(broker: &Arc<Broker>, call: &Call<'
         let (now, choices) = (moment.now, moment.choices);
         controller.handle_create_partitions(now, moment.request(request), choices, effects);
     });
-    match decided.await? {
-        ControllerResponse::CreatePartitions(response) => call.answer(&response),
-        other => unreachable!("{other:?} is no answer to CreatePartitions"),
-    }
+    let response: CreatePartitionsResponse = decided.await?;
+    call.answer(&response)
 }

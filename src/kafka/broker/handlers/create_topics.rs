@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use kafka_protocol::{
-    messages::{CreateTopicsRequest, create_topics_response::CreatableTopicConfigs},
+    messages::{
+        CreateTopicsRequest, CreateTopicsResponse, create_topics_response::CreatableTopicConfigs,
+    },
     protocol::{StrBytes, VersionRange},
 };
 
@@ -14,7 +16,6 @@ use crate::kafka::{
         state::Broker,
     },
     config::{DescribedSetting, describe_topic},
-    controller::ControllerResponse,
 };
 
 pub(in crate::kafka::broker) const VERSIONS: VersionRange = VersionRange { min: 2, max: 7 };
@@ -35,10 +36,7 @@ pub(in crate::kafka::broker) async fn handle(broker: &Arc<Broker>, call: &Call<'
         let (now, choices) = (moment.now, moment.choices);
         controller.handle_create_topics(now, moment.request(request), choices, effects);
     });
-    let mut response = match decided.await? {
-        ControllerResponse::CreateTopics(response) => response,
-        other => unreachable!("{other:?} is no answer to CreateTopics"),
-    };
+    let mut response: CreateTopicsResponse = decided.await?;
     for topic in response.topics.iter_mut().filter(|topic| topic.error_code == 0) {
         topic.configs = given.get(&topic.name).map(|given| effective(broker, given));
     }

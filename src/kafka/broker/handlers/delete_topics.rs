@@ -14,7 +14,7 @@ use crate::kafka::{
         dispatch::{Answer, Call},
         state::Broker,
     },
-    controller::ControllerResponse,
+    controller::Controller,
     protocol::ResponseError,
 };
 
@@ -27,13 +27,8 @@ pub(in crate::kafka::broker) async fn handle(broker: &Arc<Broker>, call: &Call<'
     if !broker.config.config.delete_topics {
         return call.answer(&disabled(request, call.version()));
     }
-    let decided = broker.quorum.decide(move |controller, moment, effects| {
-        controller.handle_delete_topics(moment.now, moment.request(request), effects);
-    });
-    match decided.await? {
-        ControllerResponse::DeleteTopics(response) => call.answer(&response),
-        other => unreachable!("{other:?} is no answer to DeleteTopics"),
-    }
+    let answer = broker.quorum.ask_controller(request, Controller::handle_delete_topics).await;
+    call.answer(&answer?)
 }
 
 fn disabled(request: DeleteTopicsRequest, version: i16) -> DeleteTopicsResponse {

@@ -9,18 +9,13 @@ use crate::kafka::{
         dispatch::{Answer, Call},
         state::Broker,
     },
-    controller::ControllerResponse,
+    controller::Controller,
 };
 
 pub(in crate::kafka::broker) const VERSIONS: VersionRange = VersionRange { min: 0, max: 2 };
 
 pub(in crate::kafka::broker) async fn handle(broker: &Arc<Broker>, call: &Call<'_>) -> Answer {
     let request: ElectLeadersRequest = call.request_to_keep()?;
-    let decided = broker.quorum.decide(move |controller, moment, effects| {
-        controller.handle_elect_leaders(moment.now, moment.request(request), effects);
-    });
-    match decided.await? {
-        ControllerResponse::ElectLeaders(response) => call.answer(&response),
-        other => unreachable!("{other:?} is no answer to ElectLeaders"),
-    }
+    let answer = broker.quorum.ask_controller(request, Controller::handle_elect_leaders).await;
+    call.answer(&answer?)
 }

@@ -6,22 +6,16 @@ use kafka_protocol::{messages::EndQuorumEpochRequest, protocol::VersionRange};
 
 use crate::kafka::{
     broker::{
-        dispatch::{Answer, Call, Close},
+        dispatch::{Answer, Call},
         state::Broker,
     },
-    raft::{self, Response, wire::to_end_quorum_epoch_response},
+    raft::{self, wire::to_end_quorum_epoch_response},
 };
 
 pub(in crate::kafka::broker) const VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
 
 pub(in crate::kafka::broker) async fn handle(broker: &Arc<Broker>, call: &Call<'_>) -> Answer {
     let request: EndQuorumEpochRequest = call.request()?;
-    let response = match raft::EndQuorumEpochRequest::try_from(request) {
-        Ok(request) => {
-            let answer = broker.quorum.ask(raft::Request::EndQuorumEpoch(request)).await;
-            answer.ok_or(Close::Stopping)?
-        }
-        Err(unfit) => Response::Refused(unfit.code()),
-    };
+    let response = broker.quorum.ask_replica(request, raft::Request::EndQuorumEpoch).await?;
     call.answer(&to_end_quorum_epoch_response(&response))
 }

@@ -27,7 +27,7 @@ use crate::kafka::{
     broker::{
         BrokerEndpoint,
         current_leader::CurrentLeaders,
-        dispatch::{Answer, Call, Close, open_to_clients},
+        dispatch::{Answer, Call, open_to_clients},
         fetch_sessions::{Answers, Ask, Asks, Demand, Found, PartitionKey, TopicKey},
         partitions::{Held, Partition},
         purgatory::Waiter,
@@ -150,13 +150,7 @@ async fn fetch_metadata(
             partition.high_watermark = i64::MAX;
         }
     }
-    let response = match raft::FetchRequest::try_from(request) {
-        Ok(request) => {
-            let answer = broker.quorum.ask(raft::Request::Fetch(request)).await;
-            answer.ok_or(Close::Stopping)?
-        }
-        Err(unfit) => raft::Response::Refused(unfit.code()),
-    };
+    let response = broker.quorum.ask_replica(request, raft::Request::Fetch).await?;
     call.answer(&to_fetch_response(&response))
 }
 

@@ -9,18 +9,13 @@ use crate::kafka::{
         dispatch::{Answer, Call},
         state::Broker,
     },
-    controller::ControllerResponse,
+    controller::Controller,
 };
 
 pub(in crate::kafka::broker) const VERSIONS: VersionRange = VersionRange { min: 0, max: 0 };
 
 pub(in crate::kafka::broker) async fn handle(broker: &Arc<Broker>, call: &Call<'_>) -> Answer {
     let request: ListPartitionReassignmentsRequest = call.request_to_keep()?;
-    let decided = broker.quorum.decide(move |controller, moment, effects| {
-        controller.handle_list_reassignments(moment.now, moment.request(request), effects);
-    });
-    match decided.await? {
-        ControllerResponse::Reassignments(response) => call.answer(&response),
-        other => unreachable!("{other:?} is no answer to ListPartitionReassignments"),
-    }
+    let answer = broker.quorum.ask_controller(request, Controller::handle_list_reassignments).await;
+    call.answer(&answer?)
 }

@@ -1,19 +1,25 @@
 //! What the rest of the broker has of the quorum: a queue into its task, and who leads.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fmt::Debug, time::Duration};
 
 use bytes::Bytes;
+use kafka_protocol::protocol::Request as WireRequest;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use crate::{
     env::Instant,
     kafka::{
-        broker::{active_controller::Moment, node::NodeConfig, signal::Signal, state::Broker},
-        controller::{Controller, ControllerResponse, Effect as ControllerEffect},
+        broker::{
+            active_controller::Moment, dispatch::Close, node::NodeConfig, signal::Signal,
+            state::Broker,
+        },
+        controller::{
+            Controller, ControllerResponse, Effect as ControllerEffect, Request as Asked,
+        },
         raft::{
             Correlation, OffsetAndEpoch, QuorumConfig, ReplicaKey, ReplicaProgress, Request,
-            Response, RoleName,
+            Response, RoleName, wire::Unfit,
         },
         types::{BrokerId, LeaderEpoch, Offset},
     },
@@ -43,6 +49,17 @@ pub(in crate::kafka::broker) struct Description {
 /// This node is not the active controller, or ceased to be it before the answer was certain.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::kafka::broker) struct NotController;
+
+impl NotController {
+    /// As nodes are told it, whose answers have a place for it.
+    pub fn answer<A>(self) -> A
+    where
+        A: Default + Into<ControllerResponse> + TryFrom<ControllerResponse, Error: Debug>,
+    {
+        let answer = A::default().into().not_controller();
+        A::try_from(answer).expect("an answer stays of its kind")
+    }
+}
 
 pub(super) type Decide =
     Box<dyn FnOnce(&mut Controller, Moment, &mut Vec<ControllerEffect>) + Send>;
@@ -89,6 +106,21 @@ impl Quorum {
         answer.await.ok()
     }
 
+    /// The same as the wire has it. What says nothing of the metadata log is refused before anybody is asked.
+    pub async fn ask_replica<W, R>(
+        &self,
+        request: W,
+        kind: fn(R) -> Request,
+    ) -> Result<Response, Close>
+    where
+        R: TryFrom<W, Error = Unfit>,
+    {
+        match R::try_from(request) {
+            Ok(request) => self.ask(kind(request)).await.ok_or(Close::Stopping),
+            Err(unfit) => Ok(Response::Refused(unfit.code())),
+        }
+    }
+
     pub(super) fn answered(
         &self,
         from: BrokerId,
@@ -99,13 +131,33 @@ impl Quorum {
     }
 
     /// Puts a request to the active controller, and waits until its answer is certain.
-    pub async fn decide(
+    pub async fn decide<A>(
         &self,
         decide: impl FnOnce(&mut Controller, Moment, &mut Vec<ControllerEffect>) + Send + 'static,
-    ) -> Result<ControllerResponse, NotController> {
+    ) -> Result<A, NotController>
+    where
+        A: TryFrom<ControllerResponse, Error: Debug>,
+    {
         let (sender, answer) = oneshot::channel();
         self.put(Input::Decide(Box::new(decide), sender));
-        answer.await.map_err(|_| NotController)
+        let answer = answer.await.map_err(|_| NotController)?;
+        Ok(A::try_from(answer).expect("a request is answered as its kind is"))
+    }
+
+    /// The same for a request that leaves nothing to chance.
+    pub async fn ask_controller<R>(
+        &self,
+        request: R,
+        handle: fn(&mut Controller, Instant, Asked<R>, &mut Vec<ControllerEffect>),
+    ) -> Result<R::Response, NotController>
+    where
+        R: WireRequest + Send + 'static,
+        R::Response: TryFrom<ControllerResponse, Error: Debug>,
+    {
+        let decided = self.decide(move |controller, moment, effects| {
+            handle(controller, moment.now, moment.request(request), effects);
+        });
+        decided.await
     }
 
     pub async fn describe(&self) -> Option<Description> {
