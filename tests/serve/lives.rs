@@ -6,7 +6,7 @@ use rustix::process::Signal;
 
 use super::{
     client::{admin, consume, create_topic, produce, producer, record, record_of, run},
-    process::Served,
+    process::{Served, Starting},
 };
 
 /// A group of one need not wait for more members.
@@ -75,8 +75,8 @@ fn three_brokers_share_a_topic_and_keep_their_places_over_a_restart() {
     let args = [&AT_ONCE[..], &["--brokers", "3"]].concat();
     let served = Served::start_in(data.path(), 3, &args);
     let before = run(async |env| {
-        // Unfenced brokers alone are told, and get replicas.
-        while admin(&env, &served.addresses).describe_cluster().await.unwrap().len() < 3 {}
+        let brokers = admin(&env, &served.addresses).describe_cluster().await.unwrap();
+        assert_eq!(brokers.len(), 3);
         create_topic(&env, &served.addresses, 6).await;
         produce(&env, &served.addresses, 0..300).await;
         leaders(&env, &served.addresses).await
@@ -87,9 +87,21 @@ fn three_brokers_share_a_topic_and_keep_their_places_over_a_restart() {
     // As many brokers as the directory holds, without being told.
     let served = Served::start_in(data.path(), 3, &AT_ONCE);
     run(async |env| {
-        // Each partition has one replica: what is read comes from where it was.
+        // A controlled shutdown takes leaderships from a broker, and ISRs with one member never pass to another: while
+        // that one is gone nobody leads, and once it is unfenced it leads again (`handleBrokerUnfenced`).
+        assert_eq!(leaders(&env, &served.addresses).await, before);
         assert_eq!(consume(&env, &served.addresses, 300).await, (0..300).collect::<Vec<_>>());
     });
+}
+
+/// Clients are told of brokers once the controller has unfenced them; without a controller that is never.
+#[test]
+fn a_start_that_waits_for_a_controller_says_so_and_stops_in_order() {
+    let never = ["--set", "controller.quorum.election.timeout.ms=1000000", "--brokers", "3"];
+    let mut waiting = Starting::start(&never);
+    let said = waiting.complaint();
+    assert_eq!(said, "waiting for brokers 1, 2 and 3 to be unfenced by the controller\n");
+    assert_eq!(waiting.stop(), (Some(0), "{\"v\":1,\"type\":\"stopped\"}\n".into()));
 }
 
 /// Without a bound on connections the next topic's log found no file left, and the broker stopped itself. More connections than

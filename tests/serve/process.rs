@@ -106,6 +106,30 @@ impl Drop for Served {
     }
 }
 
+/// A server that is not ready yet.
+pub struct Starting(Child);
+
+impl Starting {
+    pub fn start(args: &[&str]) -> Self {
+        let mut command = command(&[args, &["--json"]].concat());
+        Starting(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+    }
+
+    /// Waits until it complains: its first words.
+    pub fn complaint(&mut self) -> String {
+        let mut line = String::new();
+        BufReader::new(self.0.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
+        line
+    }
+
+    /// Asks it to stop: its exit code, and all that it said on standard output.
+    pub fn stop(self) -> (Option<i32>, String) {
+        kill_process(Pid::from_child(&self.0), Signal::TERM).unwrap();
+        let output = self.0.wait_with_output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    }
+}
+
 /// Runs a server that must not start: its complaint.
 pub fn refused(args: &[&str]) -> String {
     let output = command(args).output().unwrap();

@@ -1,12 +1,16 @@
 //! The brokers of one process, from binding their ports to their orderly end.
 
 use std::{
+    collections::BTreeSet,
+    io,
     path::{Path, PathBuf},
+    pin::pin,
     sync::Arc,
+    time::Duration,
 };
 
 use anyhow::Context;
-use futures_util::{StreamExt, stream::FuturesUnordered};
+use futures_util::{StreamExt, future::join_all, stream::FuturesUnordered};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
@@ -21,11 +25,18 @@ use crate::{
     env::{Address, Env, real},
     kafka::{
         behaviour::Behaviour,
-        broker::{BrokerEndpoint, Event, Node, NodeConfig, Observer, cluster_of, new_cluster_id},
+        broker::{
+            BrokerEndpoint, Event, Node, NodeConfig, Observer, Readiness, cluster_of,
+            new_cluster_id,
+        },
         config::BrokerConfig,
         types::BrokerId,
     },
 };
+
+/// A start takes two or three seconds. One that takes longer says what it waits for, and after this time again.
+const PATIENCE: Duration = Duration::from_secs(5);
+const LATER: Duration = Duration::from_secs(30);
 
 /// A broker that is about to start: its world and what others are told of it.
 struct Seat {
@@ -49,18 +60,18 @@ pub(super) async fn serve(
     let nodes = start(&seats, &config).await?;
     let mut signals = Signals::listen().context("failed to listen for signals")?;
     let (stop, _) = watch::channel(false);
+    // Those that still need the controller.
+    let (staying, _) = watch::channel(seats.iter().map(|seat| seat.endpoint.id).collect());
+    let starting: Vec<_> = nodes.iter().map(Node::readiness).collect();
     let mut running = FuturesUnordered::new();
     for (seat, node) in seats.iter().zip(nodes) {
-        let BrokerEndpoint { id, advertised, .. } = &seat.endpoint;
-        let (address, listening, data) = (advertised, &seat.listen, seat.data.as_path());
-        say(streams, format, &Said::BrokerReady { broker: id.0, address, listening, data })?;
-        let mut stopped = stop.subscribe();
-        running.push(async move {
-            // The sender lives as long as this.
-            let ended = node.run(async { drop(stopped.wait_for(|stop| *stop).await) }).await;
-            ended.with_context(|| format!("broker {id} stopped by itself"))
-        });
+        running.push(run(seat.endpoint.id, node, stop.subscribe(), &staying));
     }
+    let mut up = pin!(async { join_all(starting.iter().map(Readiness::wait)).await });
+    let clock = &seats[0].env.clock;
+    let mut patience = clock.now() + PATIENCE;
+    // While brokers that come up are waited for, whom clients cannot be told of yet.
+    let mut is_starting = true;
     let mut exit = Exit::AsExpected;
     loop {
         tokio::select! {
@@ -69,6 +80,7 @@ pub(super) async fn serve(
                 if stop.send_replace(true) {
                     std::process::exit(i32::from(Exit::Interrupted.code()));
                 }
+                is_starting = false;
                 streams.complain("stopping; a second signal ends the process at once\n")?;
             }
             ended = running.next() => match ended {
@@ -76,16 +88,71 @@ pub(super) async fn serve(
                 Some(Err(error)) => {
                     streams.complain(&format!("error: {error:#}\n"))?;
                     exit = Exit::NotAsExpected;
+                    is_starting = false;
                     stop.send_replace(true);
                 }
                 None => break,
             },
+            _ = &mut up, if is_starting => {
+                is_starting = false;
+                announce(&seats, format, streams)?;
+            }
+            () = clock.sleep_until(patience), if is_starting => {
+                streams.complain(&awaited(&starting))?;
+                patience = patience + LATER;
+            }
         }
     }
     if exit == Exit::AsExpected {
         say(streams, format, &Said::Stopped)?;
     }
     Ok(exit)
+}
+
+/// One broker's life.
+async fn run(
+    id: BrokerId,
+    node: Node,
+    mut stop: watch::Receiver<bool>,
+    staying: &watch::Sender<BTreeSet<BrokerId>>,
+) -> anyhow::Result<()> {
+    let leave = || {
+        staying.send_if_modified(|staying| staying.remove(&id));
+    };
+    // The senders live as long as this.
+    let stop = async { drop(stop.wait_for(|stop| *stop).await) };
+    let others = async {
+        leave();
+        drop(staying.subscribe().wait_for(BTreeSet::is_empty).await);
+    };
+    let ended = node.run_until(stop, others).await;
+    // Nobody waits for one that failed.
+    leave();
+    ended.with_context(|| format!("broker {id} stopped by itself"))
+}
+
+fn announce(seats: &[Seat], format: Format, streams: &mut Streams<'_>) -> io::Result<()> {
+    for Seat { data, listen, endpoint, .. } in seats {
+        let BrokerEndpoint { id, advertised, .. } = endpoint;
+        let (address, listening) = (advertised, listen);
+        say(streams, format, &Said::BrokerReady { broker: id.0, address, listening, data })?;
+    }
+    Ok(())
+}
+
+/// What a start that takes long waits for.
+fn awaited(starting: &[Readiness]) -> String {
+    // They differ by what has not reached them yet; whoever is awaited by all is the cause.
+    let least = starting.iter().map(Readiness::awaited).min_by_key(Vec::len).unwrap_or_default();
+    let mut names: Vec<_> = least.iter().map(|id| id.0.to_string()).collect();
+    match (names.pop(), &names[..]) {
+        (None, _) => "waiting for the brokers to read of one another\n".into(),
+        (Some(last), []) => format!("waiting for broker {last} to be unfenced by the controller\n"),
+        (Some(last), others) => {
+            let others = others.join(", ");
+            format!("waiting for brokers {others} and {last} to be unfenced by the controller\n")
+        }
+    }
 }
 
 /// Binds every broker's address and opens its directory.

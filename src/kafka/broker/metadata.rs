@@ -260,6 +260,13 @@ impl MetadataStore {
         self.open.wait_for(|is_open| is_open).await;
     }
 
+    /// Completes once the broker goes by metadata of which that is true.
+    pub async fn wait_until(&self, is_so: impl Fn(&Image) -> bool) {
+        self.published.wait_for(|end| end > Offset(0) && is_so(&self.image())).await;
+        // The image is there before the partitions are as it says.
+        self.wait_until_followed().await;
+    }
+
     /// Completes once the broker goes by metadata that has itself in it.
     pub async fn wait_until_published(&self) {
         self.published.wait_for(|end| end > Offset(0)).await;

@@ -108,7 +108,7 @@ pub enum NodeError {
 
 /// A broker that listens.
 pub struct Node {
-    broker: Arc<Broker>,
+    pub(super) broker: Arc<Broker>,
     listener: Box<dyn Listener>,
 }
 
@@ -212,12 +212,24 @@ impl Node {
     }
 
     /// Serves until the storage fails or `stop` completes; then closes everything in order.
-    pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), NodeError> {
+    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), NodeError> {
+        self.run_until(stop, std::future::ready(())).await
+    }
+
+    /// As [`Node::run`], where several nodes stop together. Once this one has the controller's leave it begins to wait
+    /// for `others`, who want theirs: a majority of voters must stay as long, or the last brokers wait in vain
+    /// (`KafkaRaftServer.shutdown`, and `KafkaClusterTestKit.close` for several).
+    pub async fn run_until(
+        mut self,
+        stop: impl Future<Output = ()>,
+        others: impl Future<Output = ()>,
+    ) -> Result<(), NodeError> {
         let broker = Arc::clone(&self.broker);
         // Others connect as before until the broker has the controller's leave.
         let mut stop = std::pin::pin!(async {
             stop.await;
             broker.lifecycle.shut_down(&broker).await;
+            others.await;
             quorum::step_down(&broker).await;
         });
         loop {
