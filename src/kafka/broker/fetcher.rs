@@ -64,6 +64,13 @@ struct Fetcher {
 struct Asked {
     partition: Arc<Partition>,
     request: FollowerRequest,
+    log_start: Offset,
+}
+
+impl Asked {
+    fn key(&self) -> Key {
+        (self.partition.topic_id, self.partition.id.partition)
+    }
 }
 
 /// What a round asks, by kind.
@@ -124,6 +131,7 @@ impl Fetcher {
                     replica.next_request(facts)
                 });
             let next = held.replica.as_ref().map(|replica| replica.next_deadline());
+            let log_start = held.log.start_offset();
             drop(held);
             partition.follow_up(broker, ((), after));
             let Some(request) = request.filter(|request| request.leader == self.leader) else {
@@ -135,8 +143,10 @@ impl Fetcher {
                 Question::EpochEnd(_) => &mut round.epochs,
                 Question::LatestOffset | Question::EarliestOffset => &mut round.offsets,
             };
-            of_kind.push(Asked { partition, request });
+            of_kind.push(Asked { partition, request, log_start });
         }
+        // Topics by id, as sessions know them; few, each of which is in order.
+        round.fetches.sort_by_key(Asked::key);
         round
     }
 }
@@ -186,7 +196,7 @@ async fn ask(broker: &Broker, peer: &mut Peer, session: &mut ClientSession, roun
 
 /// Tells a replica what came of its question.
 fn tell(broker: &Broker, asked: &Asked, answer: Result<Answer, ResponseError>, fetched: &[u8]) {
-    let Asked { partition, request } = asked;
+    let Asked { partition, request, .. } = asked;
     if let Err(error) = &answer {
         tracing::debug!(partition = %partition.id, leader = request.leader.0, %error, "not fetched");
     }
@@ -322,16 +332,16 @@ async fn ask_offsets(broker: &Broker, peer: &mut Peer, asked: &[Asked]) {
     }
 }
 
+/// `asked` is in the order of keys.
 async fn fetch(broker: &Broker, peer: &mut Peer, session: &mut ClientSession, asked: &[Asked]) {
-    let key = |asked: &Asked| (asked.partition.topic_id, asked.partition.id.partition);
     let wanted = asked.iter().filter_map(|asked| {
         let Question::Fetch { offset, last_fetched_epoch } = asked.request.question else {
             return None;
         };
         let current_leader_epoch = asked.request.current_leader_epoch;
-        let log_start = asked.partition.log().start_offset();
+        let log_start = asked.log_start;
         let wanted = Wanted { offset, last_fetched_epoch, current_leader_epoch, log_start };
-        Some((key(asked), wanted))
+        Some((asked.key(), wanted))
     });
     let request = fetch_request(broker, session.ask(wanted.collect()));
     let response = match peer.ask(broker, FETCH_VERSION, &request).await {
@@ -353,14 +363,15 @@ async fn fetch(broker: &Broker, peer: &mut Peer, session: &mut ClientSession, as
             return asked.iter().for_each(|asked| tell(broker, asked, Err(error), &[]));
         }
     }
-    let by_key: BTreeMap<Key, &Asked> = asked.iter().map(|asked| (key(asked), asked)).collect();
-    take_fetched(broker, &by_key, &response);
+    take_fetched(broker, asked, &response);
 }
 
-fn take_fetched(broker: &Broker, asked: &BTreeMap<Key, &Asked>, response: &FetchResponse) {
+fn take_fetched(broker: &Broker, asked: &[Asked], response: &FetchResponse) {
     for topic in &response.responses {
         for data in &topic.partitions {
-            let Some(asked) = asked.get(&(topic.topic_id, data.partition_index)) else { continue };
+            let key = (topic.topic_id, data.partition_index);
+            let Ok(at) = asked.binary_search_by_key(&key, Asked::key) else { continue };
+            let asked = &asked[at];
             let records = data.records.as_ref().map_or(&[][..], Bytes::as_ref);
             let answer = of_code(data.error_code).map(|()| answer(data));
             let records = if answer.is_ok() { records } else { &[] };

@@ -1,6 +1,6 @@
 //! A follower's side of a fetch session (KIP-227): it names to its leader only what has changed.
 
-use std::collections::BTreeMap;
+use std::cmp::Ordering;
 
 use kafka_protocol::messages::FetchResponse;
 use uuid::Uuid;
@@ -23,13 +23,14 @@ pub(super) struct Wanted {
     pub log_start: Offset,
 }
 
-/// The session with one leader. Both sides agree on `epoch`, and the leader knows `told`.
+/// The session with one leader. Both sides agree on `epoch`, and the leader knows `told`, which is in the order of
+/// keys.
 #[derive(Default, Debug)]
 pub(super) struct ClientSession {
     /// 0 for none: then each request names all.
     id: i32,
     epoch: i32,
-    told: BTreeMap<Key, Wanted>,
+    told: Vec<(Key, Wanted)>,
 }
 
 /// What the next request carries.
@@ -42,15 +43,24 @@ pub(super) struct Ask {
 }
 
 impl ClientSession {
-    /// For a request that is to fetch all that is `wanted`.
-    pub fn ask(&mut self, wanted: BTreeMap<Key, Wanted>) -> Ask {
-        let told = match self.id {
-            0 => BTreeMap::new(),
-            _ => std::mem::take(&mut self.told),
-        };
-        let changed = wanted.iter().filter(|(key, wanted)| told.get(key) != Some(wanted));
-        let changed = changed.map(|(key, wanted)| (*key, *wanted)).collect();
-        let forgotten = told.keys().filter(|key| !wanted.contains_key(key)).copied().collect();
+    /// For a request that is to fetch all that is `wanted`, in the order of keys.
+    pub fn ask(&mut self, wanted: Vec<(Key, Wanted)>) -> Ask {
+        let (mut changed, mut forgotten) = (Vec::new(), Vec::new());
+        let told = if self.id == 0 { &[][..] } else { &self.told };
+        let mut told = told.iter().peekable();
+        for one in &wanted {
+            loop {
+                match told.peek().map_or(Ordering::Greater, |(key, _)| key.cmp(&one.0)) {
+                    Ordering::Less => forgotten.extend(told.next().map(|(key, _)| *key)),
+                    Ordering::Equal if told.next() == Some(one) => break,
+                    Ordering::Equal | Ordering::Greater => {
+                        changed.push(*one);
+                        break;
+                    }
+                }
+            }
+        }
+        forgotten.extend(told.map(|(key, _)| *key));
         self.told = wanted;
         Ask { session_id: self.id, session_epoch: self.epoch, changed, forgotten }
     }
@@ -76,8 +86,6 @@ impl ClientSession {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use kafka_protocol::messages::FetchResponse;
     use uuid::Uuid;
 
@@ -88,7 +96,7 @@ mod tests {
         (Uuid::from_u128(7), partition)
     }
 
-    fn wanted(offsets: &[(i32, i64)]) -> BTreeMap<Key, Wanted> {
+    fn wanted(offsets: &[(i32, i64)]) -> Vec<(Key, Wanted)> {
         let wanted = |offset: i64| Wanted {
             offset: Offset(offset),
             last_fetched_epoch: None,
@@ -111,7 +119,7 @@ mod tests {
         answer(&mut session, 9, 0);
         let ask = session.ask(wanted(&[(0, 5), (1, 0)]));
         assert_eq!((ask.session_id, ask.session_epoch), (9, 1));
-        assert_eq!(ask.changed, wanted(&[(0, 5)]).into_iter().collect::<Vec<_>>());
+        assert_eq!(ask.changed, wanted(&[(0, 5)]));
         answer(&mut session, 9, 0);
         let ask = session.ask(wanted(&[(0, 5)]));
         assert_eq!((ask.session_epoch, ask.changed.len()), (2, 0));

@@ -34,6 +34,7 @@ mod producer_ids;
 mod purgatory;
 mod quorum;
 mod readiness;
+mod reading;
 mod replication;
 mod response;
 mod retirement;

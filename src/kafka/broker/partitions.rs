@@ -147,6 +147,16 @@ impl Partition {
         LogGuard(self.held())
     }
 
+    /// Moves with whatever a follower's fetch could show.
+    pub fn changes_for_followers(&self) -> u64 {
+        self.followers.wakes() + self.waiters.wakes()
+    }
+
+    /// Moves with whatever a client's fetch could show.
+    pub fn changes_for_clients(&self) -> u64 {
+        self.waiters.wakes()
+    }
+
     pub fn is_retired(&self) -> bool {
         self.retired.load(Ordering::Relaxed)
     }
@@ -312,7 +322,8 @@ pub(super) struct Partitions {
 }
 
 impl Partitions {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<TopicName, BTreeMap<i32, Arc<Partition>>>> {
+    /// Many look-ups at once.
+    pub fn lock(&self) -> MutexGuard<'_, BTreeMap<TopicName, BTreeMap<i32, Arc<Partition>>>> {
         self.by_topic.lock().expect("no panic while the partitions are locked")
     }
 

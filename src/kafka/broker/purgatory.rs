@@ -6,7 +6,7 @@
 use std::{
     sync::{
         Arc, Mutex, Weak,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -40,6 +40,7 @@ impl Waiter {
 #[derive(Default, Debug)]
 pub(super) struct Waiters {
     waiting: Mutex<Vec<Weak<Waiter>>>,
+    wakes: AtomicU64,
 }
 
 impl Waiters {
@@ -53,7 +54,14 @@ impl Waiters {
         waiting.push(Arc::downgrade(waiter));
     }
 
+    /// How often this was woken. Who sees the same number again, after hanging up a waiter, missed nothing.
+    pub fn wakes(&self) -> u64 {
+        self.wakes.load(Ordering::Acquire)
+    }
+
+    /// Called after what it tells of has happened.
     pub fn wake_all(&self) {
+        self.wakes.fetch_add(1, Ordering::Release);
         let mut waiting = self.waiting.lock().expect("no panic while it is locked");
         for waiter in waiting.drain(..) {
             if let Some(waiter) = waiter.upgrade() {

@@ -52,10 +52,13 @@ pub(super) struct Replication {
     armed: Mutex<Option<Instant>>,
 }
 
-/// What an input leaves to do once the partition is free.
+/// What an input leaves to do once the partition is free; mostly nothing.
 #[derive(Default)]
 #[must_use]
-pub(super) struct Aftermath {
+pub(super) struct Aftermath(Option<Box<Left>>);
+
+#[derive(Default)]
+struct Left {
     /// The high watermark, the low watermark or the role moved.
     moved: bool,
     /// Followers' fetches are to look again: this broker leads no longer.
@@ -80,8 +83,12 @@ impl Brokers for Broker {
             () if broker.in_controlled_shutdown => BrokerStanding::InControlledShutdown,
             () => BrokerStanding::Active,
         };
-        let rack = broker.rack.as_deref().map(Arc::from);
-        Some(BrokerFacts { epoch: broker.epoch, standing, rack })
+        Some(BrokerFacts { epoch: broker.epoch, standing })
+    }
+
+    fn is_in_rack(&self, id: BrokerId, rack: &str) -> bool {
+        let image = self.metadata.image();
+        image.broker(id).is_some_and(|broker| broker.rack.as_deref() == Some(rack))
     }
 
     fn own_epoch(&self) -> BrokerEpoch {
@@ -185,18 +192,18 @@ impl Held {
         };
         let facts = Facts { now: broker.env.clock.now(), log, brokers: broker };
         let answer = input(replica, facts, effects);
-        let mut aftermath = Aftermath::default();
         if self.effects.is_empty() {
-            return (answer, aftermath);
+            return (answer, Aftermath::default());
         }
+        let mut left = Box::<Left>::default();
         let mut effects = std::mem::take(&mut self.effects);
         for effect in effects.drain(..) {
-            if self.carry_out(broker, partition, fetched, effect, &mut aftermath).is_break() {
+            if self.carry_out(broker, partition, fetched, effect, &mut left).is_break() {
                 break;
             }
         }
         self.effects = effects;
-        (answer, aftermath)
+        (answer, Aftermath(Some(left)))
     }
 
     /// Breaks off where the effects that follow do not hold any more.
@@ -206,7 +213,7 @@ impl Held {
         partition: &Partition,
         fetched: &[u8],
         effect: Effect,
-        after: &mut Aftermath,
+        after: &mut Left,
     ) -> ControlFlow<()> {
         match effect {
             Effect::BecomeLeader { epoch } => {
@@ -253,7 +260,7 @@ impl Held {
         ControlFlow::Continue(())
     }
 
-    fn tell(&self, partition: &Partition, change: ReplicaChange, after: &mut Aftermath) {
+    fn tell(&self, partition: &Partition, change: ReplicaChange, after: &mut Left) {
         if self.replicas > 1 {
             let (partition, topic_id) = (partition.id.clone(), partition.topic_id);
             after.events.push(Event::Replica { partition, topic_id, change });
@@ -264,7 +271,7 @@ impl Held {
     fn cut(
         &mut self,
         partition: &Partition,
-        after: &mut Aftermath,
+        after: &mut Left,
         cut: impl FnOnce(&mut Log) -> Result<(), LogError>,
     ) -> ControlFlow<()> {
         let from = self.log.end_offset();
@@ -295,7 +302,7 @@ impl Held {
         broker: &Broker,
         partition: &Partition,
         fetched: &[u8],
-        after: &mut Aftermath,
+        after: &mut Left,
     ) -> ControlFlow<()> {
         let end = self.log.end_offset();
         match self.append_fetched(broker, partition, fetched) {
@@ -316,7 +323,7 @@ impl Held {
         ControlFlow::Break(())
     }
 
-    fn tell_fetched(&self, partition: &Partition, fetched: &[u8], after: &mut Aftermath) {
+    fn tell_fetched(&self, partition: &Partition, fetched: &[u8], after: &mut Left) {
         for mark in marks(fetched) {
             self.tell(partition, ReplicaChange::Replicated(mark), after);
         }
@@ -341,7 +348,8 @@ impl Held {
 impl Partition {
     /// Does what an input left over.
     pub fn follow_up<T>(&self, broker: &Broker, (answer, after): (T, Aftermath)) -> T {
-        let Aftermath { moved, lost, follow: _, alter, events, truncated, failed } = after;
+        let Aftermath(Some(left)) = after else { return answer };
+        let Left { moved, lost, follow: _, alter, events, truncated, failed } = *left;
         for event in events {
             broker.observe(event);
         }
@@ -383,7 +391,7 @@ impl Partition {
         let driven =
             held.drive(broker, self, &[], |r, facts, fx| r.handle_metadata(facts, &metadata, fx));
         drop(held);
-        let follow = driven.1.follow;
+        let follow = driven.1.0.as_ref().and_then(|left| left.follow);
         self.follow_up(broker, driven);
         let id = broker.id();
         let leads = image.has_leader() && image.leader == id;

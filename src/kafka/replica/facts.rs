@@ -1,6 +1,6 @@
 //! What the core is told of the world around it: the log, the brokers, the partition's registration.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
 use crate::{
     env::Instant,
@@ -27,12 +27,10 @@ pub trait LogView {
 }
 
 /// A broker as the metadata has it at this moment.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BrokerFacts {
     pub epoch: BrokerEpoch,
     pub standing: BrokerStanding,
-    /// `broker.rack`
-    pub rack: Option<Arc<str>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,6 +44,8 @@ pub enum BrokerStanding {
 pub trait Brokers {
     /// `None` if it is not registered.
     fn broker(&self, id: BrokerId) -> Option<BrokerFacts>;
+    /// Whether its `broker.rack` is this.
+    fn is_in_rack(&self, id: BrokerId, rack: &str) -> bool;
     /// The epoch this broker got with its registration.
     fn own_epoch(&self) -> BrokerEpoch;
 }

@@ -176,6 +176,14 @@ impl DiskControl {
         Tree::files(&root).into_iter().map(|(path, _)| path).collect()
     }
 
+    /// Names in a directory, sorted; none if there is no such directory.
+    pub fn names(&self, directory: &str) -> Vec<String> {
+        match self.storage.tree.lock().node(directory) {
+            Ok(Node::Directory(directory)) => directory.names(),
+            Ok(Node::File(_)) | Err(_) => Vec::new(),
+        }
+    }
+
     fn note(&self, change: u64) {
         self.storage.record(Event::DiskFault, change, 0);
     }

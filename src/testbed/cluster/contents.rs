@@ -15,12 +15,11 @@ const HEAD: usize = 61;
 
 /// The batches of all segments, in order.
 pub fn contents(disk: &DiskControl, partition: &TopicPartition) -> Vec<BatchAt> {
-    let prefix = format!("{partition}/");
-    let mut segments: Vec<String> = disk.files();
-    segments.retain(|path| path.starts_with(&prefix) && path.ends_with(".log"));
-    // Named by their first offset, with leading zeros.
-    segments.sort_unstable();
-    let bytes = segments.iter().filter_map(|path| disk.read(path).ok());
+    let directory = partition.to_string();
+    // Named by their first offset, with leading zeros, and so in order.
+    let mut segments = disk.names(&directory);
+    segments.retain(|name| name.ends_with(".log"));
+    let bytes = segments.iter().filter_map(|name| disk.read(&format!("{directory}/{name}")).ok());
     bytes.flat_map(|bytes| batches(&bytes)).collect()
 }
 

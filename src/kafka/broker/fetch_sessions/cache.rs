@@ -8,7 +8,7 @@ use std::{
 use kafka_protocol::messages::FetchResponse;
 
 use super::session::{
-    Answers, Asks, FINAL_EPOCH, INITIAL_EPOCH, PartitionKey, Session, next_epoch,
+    Answered, Asks, FINAL_EPOCH, INITIAL_EPOCH, PartitionKey, Reads, Session, next_epoch,
 };
 use crate::{env::Instant, kafka::protocol::ResponseError};
 
@@ -41,8 +41,7 @@ pub(in super::super) struct Demand {
 #[derive(Debug)]
 pub(in super::super) struct Turn {
     context: Context,
-    /// All that is to be read, in this order.
-    pub asks: Asks,
+    pub reads: Reads,
 }
 
 #[derive(Debug)]
@@ -111,7 +110,7 @@ impl SessionCache {
                 FINAL_EPOCH => Context::Sessionless,
                 _ => Context::Full { privileged, topic_ids },
             };
-            return Ok(Turn { context, asks });
+            return Ok(Turn { context, reads: asks.into_iter().collect() });
         }
         let cached = self.sessions.get_mut(&id).ok_or(ResponseError::FetchSessionIdNotFound)?;
         let session = &mut cached.session;
@@ -124,17 +123,17 @@ impl SessionCache {
         session.update(&asks, &forgotten);
         if session.len() == 0 {
             self.remove(id);
-            return Ok(Turn { context: Context::Sessionless, asks });
+            return Ok(Turn { context: Context::Sessionless, reads: asks.into_iter().collect() });
         }
         session.epoch = next_epoch(epoch);
-        let (next_epoch, asks) = (session.epoch, session.asks());
+        let (next_epoch, reads) = (session.epoch, session.reads());
         self.touch(id, now);
         if self.bytes > self.limits.bytes {
             // As if it had been evicted: the client comes back with a full request.
             self.remove(id);
             return Err(ResponseError::FetchSessionIdNotFound);
         }
-        Ok(Turn { context: Context::Incremental { id, next_epoch }, asks })
+        Ok(Turn { context: Context::Incremental { id, next_epoch }, reads })
     }
 
     /// Leaves in the answers what the client has to be told, and gives the head of the response. `draw`
@@ -143,14 +142,14 @@ impl SessionCache {
         &mut self,
         now: Instant,
         turn: &Turn,
-        answers: &mut Answers,
+        answers: &mut Vec<Answered>,
         draw: impl FnMut() -> i32,
     ) -> FetchResponse {
         let head = FetchResponse::default();
         match turn.context {
             Context::Sessionless => head,
             Context::Full { privileged, topic_ids } => {
-                let session = Session::new(now, privileged, topic_ids, &turn.asks, answers);
+                let session = Session::new(now, privileged, topic_ids, &turn.reads, answers);
                 head.with_session_id(self.add(now, session, draw).unwrap_or(NO_SESSION))
             }
             Context::Incremental { id, next_epoch } => {

@@ -16,5 +16,5 @@ mod tests;
 
 pub(super) use cache::{Demand, Turn};
 pub(super) use session::next_epoch;
-pub(super) use session::{Answers, Ask, Asks, Found, PartitionKey, TopicKey};
+pub(super) use session::{Answered, Ask, Asks, Found, Instead, PartitionKey, Reads, TopicKey};
 pub(super) use shared::FetchSessions;

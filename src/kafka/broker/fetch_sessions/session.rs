@@ -3,12 +3,15 @@
 use std::collections::HashSet;
 
 use indexmap::IndexMap;
-use kafka_protocol::messages::fetch_response::PartitionData;
 use uuid::Uuid;
 
 use crate::{
     env::Instant,
-    kafka::{log::Slice, types::TopicName},
+    kafka::{
+        log::Slice,
+        protocol::ResponseError,
+        types::{BrokerId, LeaderEpoch, Offset, TopicName},
+    },
 };
 
 /// The epoch of a request that wants a new session.
@@ -16,8 +19,8 @@ pub(super) const INITIAL_EPOCH: i32 = 0;
 /// The epoch of a request that wants none, and of versions that know no sessions.
 pub(super) const FINAL_EPOCH: i32 = -1;
 
-/// What an entry takes beside its topic's name, with its place in the hash table.
-const ENTRY_BYTES: usize = size_of::<(PartitionKey, Known)>() + 4 * size_of::<usize>();
+/// What an entry takes beside its topic's name, with its places in the hash table and in the order.
+const ENTRY_BYTES: usize = size_of::<(PartitionKey, Known)>() + 5 * size_of::<usize>();
 
 /// A topic as the request names it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -45,14 +48,55 @@ pub(in super::super) struct Ask {
     pub log_start_offset: i64,
 }
 
-/// In the order in which they are read.
+/// What a request names.
 pub(in super::super) type Asks = IndexMap<PartitionKey, Ask>;
-pub(in super::super) type Answers = Vec<(PartitionKey, Found)>;
+/// All that is to be read for a request, in this order.
+pub(in super::super) type Reads = Vec<(PartitionKey, Ask)>;
+
+/// What was found for the read at `place` in its [`Reads`].
+pub(in super::super) struct Answered {
+    pub place: usize,
+    pub found: Found,
+}
 
 /// What is to be said of a partition, and where its records lie.
 pub(in super::super) struct Found {
-    pub data: PartitionData,
+    pub error: Option<ResponseError>,
+    /// -1 with an error.
+    pub high_watermark: Offset,
+    /// -1 with an error.
+    pub log_start: Offset,
+    pub instead: Option<Instead>,
+    /// Whom to ask instead of this broker, beside an error that says that it is not the one.
+    pub leader: Option<(BrokerId, LeaderEpoch)>,
     pub records: Option<Slice>,
+}
+
+/// What is said where no records can be given.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in super::super) enum Instead {
+    /// The reader's last epoch ended here.
+    Diverging { epoch: LeaderEpoch, end: Offset },
+    /// A nearer replica (KIP-392).
+    ReadFrom(BrokerId),
+}
+
+impl Found {
+    pub fn failed(error: ResponseError) -> Self {
+        Found {
+            error: Some(error),
+            high_watermark: Offset(-1),
+            log_start: Offset(-1),
+            instead: None,
+            leader: None,
+            records: None,
+        }
+    }
+
+    /// There is something to tell beside records.
+    pub fn is_news(&self) -> bool {
+        self.error.is_some() || self.instead.is_some()
+    }
 }
 
 /// A partition as the session remembers it.
@@ -60,10 +104,12 @@ pub(in super::super) struct Found {
 struct Known {
     ask: Ask,
     /// As last told; -1 if nothing was, or an error.
-    high_watermark: i64,
-    log_start_offset: i64,
+    high_watermark: Offset,
+    log_start: Offset,
 }
 
+/// - `order` names the index of each of `partitions` once: the order in which they are read.
+/// - `bytes` is what the partitions are counted as.
 #[derive(Debug)]
 pub(super) struct Session {
     /// A follower's.
@@ -74,6 +120,8 @@ pub(super) struct Session {
     /// Of the next request.
     pub epoch: i32,
     partitions: IndexMap<PartitionKey, Known>,
+    order: Vec<usize>,
+    bytes: usize,
 }
 
 impl Session {
@@ -82,24 +130,28 @@ impl Session {
         now: Instant,
         privileged: bool,
         topic_ids: bool,
-        asks: &Asks,
-        answers: &Answers,
+        reads: &Reads,
+        answers: &[Answered],
     ) -> Self {
-        let known = |(key, found): &(PartitionKey, Found)| {
+        let known = |Answered { place, found }: &Answered| {
+            let (key, ask) = &reads[*place];
             let known = Known {
-                ask: *asks.get(key)?,
-                high_watermark: found.data.high_watermark,
-                log_start_offset: found.data.log_start_offset,
+                ask: *ask,
+                high_watermark: found.high_watermark,
+                log_start: found.log_start,
             };
-            Some((key.clone(), known))
+            (key.clone(), known)
         };
+        let partitions: IndexMap<_, _> = answers.iter().map(known).collect();
         Session {
             privileged,
             topic_ids,
             created: now,
             last_used: now,
             epoch: next_epoch(INITIAL_EPOCH),
-            partitions: answers.iter().filter_map(known).collect(),
+            order: (0..partitions.len()).collect(),
+            bytes: partitions.keys().map(entry_bytes).sum(),
+            partitions,
         }
     }
 
@@ -109,37 +161,56 @@ impl Session {
 
     /// An upper bound: a topic's name counts once for each of its partitions.
     pub fn bytes(&self) -> usize {
-        self.partitions.keys().map(entry_bytes).sum()
+        self.bytes
     }
 
-    pub fn asks(&self) -> Asks {
-        self.partitions.iter().map(|(key, known)| (key.clone(), known.ask)).collect()
+    pub fn reads(&self) -> Reads {
+        let at = |index: &usize| self.partitions.get_index(*index).expect("`order` names it");
+        self.order.iter().map(at).map(|(key, known)| (key.clone(), known.ask)).collect()
     }
 
     /// Takes in what a request says. A partition both asked for and forgotten is forgotten.
     pub fn update(&mut self, asks: &Asks, forgotten: &HashSet<PartitionKey>) {
         for (key, ask) in asks {
-            let never_told = Known { ask: *ask, high_watermark: -1, log_start_offset: -1 };
-            self.partitions.entry(key.clone()).or_insert(never_told).ask = *ask;
+            if let Some(known) = self.partitions.get_mut(key) {
+                known.ask = *ask;
+            } else {
+                let never_told =
+                    Known { ask: *ask, high_watermark: Offset(-1), log_start: Offset(-1) };
+                self.order.push(self.partitions.len());
+                self.bytes += entry_bytes(key);
+                self.partitions.insert(key.clone(), never_told);
+            }
         }
         if !forgotten.is_empty() {
+            let mut order = std::mem::take(&mut self.order);
+            let key = |index: usize| self.partitions.get_index(index).expect("`order` names it").0;
+            order.retain(|index| !forgotten.contains(key(*index)));
+            let mut kept = order.clone();
+            kept.sort_unstable();
             self.partitions.retain(|key, _| !forgotten.contains(key));
+            let now_at = |was: &usize| kept.binary_search(was).expect("it was kept");
+            self.order = order.iter().map(now_at).collect();
+            self.bytes = self.partitions.keys().map(entry_bytes).sum();
         }
     }
 
-    /// Leaves in the answers what the client does not know yet. Partitions with records go behind the others,
-    /// so that a size limit does not hit the same ones each time.
-    pub fn keep_news(&mut self, answers: &mut Answers) {
-        answers.retain(|(key, found)| {
-            self.partitions.get_mut(key).is_none_or(|known| known.take_news(found))
+    /// Leaves in the answers to its reads what the client does not know yet. Partitions with records go behind
+    /// the others, so that a size limit does not hit the same ones each time.
+    pub fn keep_news(&mut self, answers: &mut Vec<Answered>) {
+        answers.retain(|Answered { place, found }| {
+            self.partitions[self.order[*place]].take_news(found)
         });
-        let served: HashSet<_> = answers
-            .iter()
-            .filter(|(_, found)| found.records.is_some())
-            .map(|(key, _)| key)
-            .collect();
+        let mut served = vec![];
+        for Answered { place, .. } in answers.iter().filter(|answer| answer.found.records.is_some())
+        {
+            served.resize(self.order.len(), false);
+            served[*place] = true;
+        }
         if !served.is_empty() {
-            self.partitions.sort_by_cached_key(|key, _| served.contains(key));
+            let places = || self.order.iter().zip(&served);
+            let of = |wanted: bool| places().filter(move |(_, served)| **served == wanted);
+            self.order = of(false).chain(of(true)).map(|(index, _)| *index).collect();
         }
     }
 }
@@ -148,17 +219,13 @@ impl Known {
     /// Whether the client has to hear of this; remembers that it does.
     /// (`CachedPartition.maybeUpdateResponseData`.)
     fn take_news(&mut self, found: &Found) -> bool {
-        let data = &found.data;
-        let is_error = data.error_code != 0;
-        let news = is_error
+        let news = found.is_news()
             || found.records.is_some()
-            || data.diverging_epoch.epoch >= 0
-            || data.preferred_read_replica.0 >= 0
-            || self.high_watermark != data.high_watermark
-            || self.log_start_offset != data.log_start_offset;
+            || self.high_watermark != found.high_watermark
+            || self.log_start != found.log_start;
         // After an error the partition is news again, whatever became of it.
-        self.high_watermark = if is_error { -1 } else { data.high_watermark };
-        self.log_start_offset = data.log_start_offset;
+        self.high_watermark = if found.error.is_some() { Offset(-1) } else { found.high_watermark };
+        self.log_start = found.log_start;
         news
     }
 }

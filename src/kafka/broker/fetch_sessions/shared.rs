@@ -10,7 +10,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use super::{
-    Answers, Demand, Turn,
+    Answered, Demand, Turn,
     cache::{Limits, SessionCache},
 };
 use crate::{
@@ -51,7 +51,7 @@ impl FetchSessions {
     }
 
     /// Leaves in the answers what the client has to be told, and gives the head of the response.
-    pub fn finish(&self, now: Instant, turn: &Turn, answers: &mut Answers) -> FetchResponse {
+    pub fn finish(&self, now: Instant, turn: &Turn, answers: &mut Vec<Answered>) -> FetchResponse {
         let State { cache, ids } = &mut *self.lock();
         cache.finish(now, turn, answers, || ids.random_range(1..i32::MAX))
     }

@@ -2,16 +2,20 @@
 
 use std::{collections::HashSet, io, sync::Arc, time::Duration};
 
-use kafka_protocol::messages::{FetchResponse, fetch_response::PartitionData};
+use kafka_protocol::messages::FetchResponse;
 use proptest::prelude::*;
 
 use super::{
-    Answers, Ask, Asks, Demand, Found, PartitionKey, TopicKey, Turn,
+    Answered, Ask, Asks, Demand, Found, PartitionKey, Reads, TopicKey, Turn,
     cache::{Limits, SessionCache},
 };
 use crate::{
     env::{BoxFuture, File, Instant},
-    kafka::{log::Slice, protocol::ResponseError, types::TopicName},
+    kafka::{
+        log::Slice,
+        protocol::ResponseError,
+        types::{Offset, TopicName},
+    },
 };
 
 const EVICTION: Duration = Duration::from_secs(120);
@@ -39,6 +43,10 @@ fn asks(partitions: &[(i32, i64)]) -> Asks {
     partitions.iter().map(|(partition, offset)| (key(*partition), ask(*offset))).collect()
 }
 
+fn reads(partitions: &[(i32, i64)]) -> Reads {
+    asks(partitions).into_iter().collect()
+}
+
 fn demand(session_id: i32, epoch: i32, partitions: &[(i32, i64)], forgotten: &[i32]) -> Demand {
     Demand {
         session_id,
@@ -56,10 +64,10 @@ struct State {
     watermark: i64,
     start: i64,
     records: bool,
-    error: i16,
+    error: Option<ResponseError>,
 }
 
-const QUIET: State = State { watermark: 5, start: 0, records: false, error: 0 };
+const QUIET: State = State { watermark: 5, start: 0, records: false, error: None };
 
 /// Where records would lie: a session looks at none.
 struct NoFile;
@@ -86,21 +94,25 @@ impl File for NoFile {
     }
 }
 
-fn answers(turn: &Turn, state: impl Fn(i32) -> State) -> Answers {
-    let answer = |key: &PartitionKey| {
+fn answers(turn: &Turn, state: impl Fn(i32) -> State) -> Vec<Answered> {
+    let found = |key: &PartitionKey| {
         let State { watermark, start, records, error } = state(key.partition);
-        let data = PartitionData::default()
-            .with_partition_index(key.partition)
-            .with_high_watermark(watermark)
-            .with_log_start_offset(start)
-            .with_error_code(error);
-        Found { data, records: records.then(|| Slice::new(Arc::new(NoFile), 0, 7)) }
+        Found {
+            error,
+            high_watermark: Offset(watermark),
+            log_start: Offset(start),
+            instead: None,
+            leader: None,
+            records: records.then(|| Slice::new(Arc::new(NoFile), 0, 7)),
+        }
     };
-    turn.asks.keys().map(|key| (key.clone(), answer(key))).collect()
+    let answered =
+        |(place, (key, _)): (usize, &(PartitionKey, Ask))| Answered { place, found: found(key) };
+    turn.reads.iter().enumerate().map(answered).collect()
 }
 
-fn partitions(answers: &Answers) -> Vec<i32> {
-    answers.iter().map(|(key, _)| key.partition).collect()
+fn partitions(reads: &Reads) -> Vec<i32> {
+    reads.iter().map(|(key, _)| key.partition).collect()
 }
 
 fn finish(
@@ -116,7 +128,7 @@ fn finish(
         next += 1;
         next
     });
-    (head, partitions(&answers))
+    (head, answers.iter().map(|answer| turn.reads[answer.place].0.partition).collect())
 }
 
 /// A whole request: who was read, and who was answered.
@@ -127,7 +139,7 @@ fn fetch(
     state: impl Fn(i32) -> State,
 ) -> (i32, Vec<i32>, Vec<i32>) {
     let turn = cache.begin(now, demand).unwrap();
-    let read = turn.asks.keys().map(|key| key.partition).collect();
+    let read = partitions(&turn.reads);
     let (head, answered) = finish(cache, now, &turn, state);
     assert_eq!(head.error_code, 0);
     (head.session_id, read, answered)
@@ -163,7 +175,8 @@ fn a_session_answers_only_what_is_new() {
     assert!(next(&moved).is_empty());
     let trimmed = |partition: i32| State { start: i64::from(partition), ..moved(partition) };
     assert_eq!(next(&trimmed), [1]);
-    let failing = |partition: i32| State { error: partition as i16, ..trimmed(partition) };
+    let error = |partition| (partition == 1).then_some(ResponseError::CorruptMessage);
+    let failing = |partition: i32| State { error: error(partition), ..trimmed(partition) };
     assert_eq!(next(&failing), [1]);
     assert_eq!(next(&failing), [1]);
     // That the error is over is news as well.
@@ -186,12 +199,12 @@ fn partitions_are_added_changed_and_forgotten() {
     let mut cache = cache(1);
     let (id, ..) = fetch(&mut cache, at(0), demand(0, 0, &[(0, 1), (1, 1)], &[]), |_| QUIET);
     let turn = cache.begin(at(0), demand(id, 1, &[(2, 7), (1, 9)], &[0])).unwrap();
-    assert_eq!(turn.asks, asks(&[(1, 9), (2, 7)]));
+    assert_eq!(turn.reads, reads(&[(1, 9), (2, 7)]));
     // The new one is news although nothing happened to it.
     assert_eq!(finish(&mut cache, at(0), &turn, |_| QUIET).1, [2]);
     // A session without partitions ends; what the request names is read all the same.
     let turn = cache.begin(at(0), demand(id, 2, &[(3, 0)], &[1, 2, 3])).unwrap();
-    assert_eq!(turn.asks, asks(&[(3, 0)]));
+    assert_eq!(turn.reads, reads(&[(3, 0)]));
     assert_eq!(finish(&mut cache, at(0), &turn, |_| QUIET).0.session_id, 0);
     assert_eq!(cache.counted(), (0, 0));
 }
@@ -308,11 +321,11 @@ proptest! {
         for (added, forgotten, states) in rounds {
             let state = |partition: i32| {
                 let (watermark, start, fails) = states[partition as usize];
-                let error = if fails { 3 } else { 0 };
                 if fails {
+                    let error = Some(ResponseError::CorruptMessage);
                     State { watermark: -1, start: -1, records: false, error }
                 } else {
-                    State { watermark, start, records: false, error }
+                    State { watermark, start, ..QUIET }
                 }
             };
             let forgotten: Vec<_> = forgotten.into_iter().filter(|_| epoch > 0).collect();
@@ -322,9 +335,9 @@ proptest! {
             let turn = cache.begin(at(0), demand(id, epoch, &added, &forgotten)).unwrap();
             let mut answers = answers(&turn, state);
             let head = cache.finish(at(0), &turn, &mut answers, || 7);
-            for (key, Found { data, .. }) in answers {
-                let state = (data.high_watermark, data.log_start_offset, data.error_code);
-                told.insert(key.partition, state);
+            for Answered { place, found } in answers {
+                let state = (found.high_watermark.0, found.log_start.0, found.error);
+                told.insert(turn.reads[place].0.partition, state);
             }
             if head.session_id == 0 {
                 (id, epoch) = (0, 0);

@@ -11,11 +11,12 @@ use kafka_protocol::{
     protocol::VersionRange,
 };
 
-use super::{fetch::known_epoch, produce::missing};
+use super::produce::missing;
 use crate::kafka::{
     broker::{
         dispatch::{Answer, Call},
         partitions::Partition,
+        reading::known_epoch,
         state::Broker,
     },
     log::{FoundOffset, LogError},
@@ -46,7 +47,7 @@ pub(in crate::kafka::broker) fn handle(broker: &Arc<Broker>, call: &Call<'_>) ->
             let found = broker
                 .partitions
                 .find(&topic.name, ask.partition_index)
-                .ok_or_else(|| missing(broker, &topic.name, ask.partition_index))
+                .ok_or_else(|| missing(&broker.metadata.image(), &topic.name, ask.partition_index))
                 .and_then(|partition| answer(broker, &partition, asker, ask))
                 .map_err(|code| in_version(code, call.version()));
             answered.partitions.push(describe(call.version(), ask, found));

@@ -13,10 +13,11 @@ use kafka_protocol::{
     protocol::VersionRange,
 };
 
-use super::{fetch::known_epoch, produce::held};
+use super::produce::held;
 use crate::kafka::{
     broker::{
         dispatch::{Answer, Call},
+        reading::known_epoch,
         state::Broker,
     },
     protocol::ResponseError,

@@ -28,7 +28,7 @@ use crate::kafka::{
     },
     coordinator::OFFSETS_TOPIC,
     log::AppendOrigin,
-    metadata::METADATA_TOPIC,
+    metadata::{Image, METADATA_TOPIC},
     protocol::ResponseError,
     replica::{AcksState, RequiredAcks},
 };
@@ -105,7 +105,7 @@ async fn append(
         return refusal(index, ResponseError::InvalidTopicException, Some(message));
     }
     let Some(partition) = broker.partitions.find(topic, index) else {
-        return refusal(index, missing(broker, topic, index), None);
+        return refusal(index, missing(&broker.metadata.image(), topic, index), None);
     };
     let records = data.records.unwrap_or_default();
     match partition.append(broker, &records, AppendOrigin::Client, acks).await {
@@ -189,8 +189,7 @@ fn tell_leaders(broker: &Broker, response: &mut ProduceResponse) {
 }
 
 /// What a partition is that this broker does not hold: led by another, or not there at all.
-pub(super) fn missing(broker: &Broker, topic: &str, partition: i32) -> ResponseError {
-    let image = broker.metadata.image();
+pub(super) fn missing(image: &Image, topic: &str, partition: i32) -> ResponseError {
     let known = image.topic(topic).is_some_and(|topic| topic.partitions.contains_key(&partition));
     if known { ResponseError::NotLeaderOrFollower } else { ResponseError::UnknownTopicOrPartition }
 }
@@ -203,5 +202,5 @@ pub(super) fn held(
     partition: i32,
 ) -> Result<Arc<Partition>, ResponseError> {
     let found = broker.partitions.find(topic, partition).filter(|_| topic != METADATA_TOPIC);
-    found.ok_or_else(|| missing(broker, topic, partition))
+    found.ok_or_else(|| missing(&broker.metadata.image(), topic, partition))
 }

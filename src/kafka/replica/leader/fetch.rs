@@ -107,7 +107,9 @@ impl Leader {
             // A fetch of an incarnation that is gone.
             return Err(ResponseError::NotLeaderOrFollower);
         }
-        let low_watermark = self.low_watermark(facts);
+        // Nothing else of what makes the low watermark moves here.
+        let start_moves = self.remotes[&fetch.follower].log_start != fetch.log_start;
+        let low_watermark = start_moves.then(|| self.low_watermark(facts));
         let remote = self.remotes.get_mut(&fetch.follower).expect("a fetch was checked");
         let end_before = remote.log_end;
         remote.fetched(Progress {
@@ -122,7 +124,7 @@ impl Leader {
         if end != end_before {
             self.maybe_increment_high_watermark(facts, effects);
         }
-        if self.low_watermark(facts) > low_watermark {
+        if low_watermark.is_some_and(|before| self.low_watermark(facts) > before) {
             effects.push(Effect::LowWatermarkMoved);
         }
         Ok(())

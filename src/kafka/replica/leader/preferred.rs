@@ -18,10 +18,7 @@ impl Leader {
         if client_rack.is_empty() {
             return None;
         }
-        let is_near = |broker: BrokerId| {
-            let rack = facts.brokers.broker(broker).and_then(|broker| broker.rack);
-            rack.as_deref() == Some(client_rack)
-        };
+        let is_near = |broker: BrokerId| facts.brokers.is_in_rack(broker, client_rack);
         if is_near(self.broker) {
             return None;
         }

@@ -39,14 +39,11 @@ pub struct Controller {
 }
 
 impl Controller {
-    /// Brokers 0 to `brokers - 1`, each in a rack of its own, all in sync, the first leads.
+    /// Brokers 0 to `brokers - 1`, all in sync, the first leads.
     pub fn new(brokers: i32, min_isr: usize, mode: Elr) -> Self {
         let ids: Vec<BrokerId> = (0..brokers).map(BrokerId).collect();
-        let facts = |id: &BrokerId| BrokerFacts {
-            epoch: BrokerEpoch(0),
-            standing: BrokerStanding::Active,
-            rack: Some(format!("r{id}").into()),
-        };
+        let facts =
+            |_: &BrokerId| BrokerFacts { epoch: BrokerEpoch(0), standing: BrokerStanding::Active };
         let image = Image {
             brokers: ids.iter().map(|id| (*id, facts(id))).collect(),
             partition: PartitionMetadata {

@@ -106,7 +106,12 @@ struct Registered<'a> {
 
 impl Brokers for Registered<'_> {
     fn broker(&self, id: BrokerId) -> Option<BrokerFacts> {
-        self.image.brokers.get(&id).cloned()
+        self.image.brokers.get(&id).copied()
+    }
+
+    /// Each is in a rack of its own.
+    fn is_in_rack(&self, id: BrokerId, rack: &str) -> bool {
+        self.image.brokers.contains_key(&id) && rack == format!("r{id}")
     }
 
     fn own_epoch(&self) -> BrokerEpoch {
