@@ -111,8 +111,10 @@ impl Core {
         match found {
             Ok((broker, address)) => {
                 group.coordinator = Some(broker);
-                group.lookup = Lookup::Idle(now);
-                group.lookup_failures = 0;
+                // One that cannot be reached is not asked for again at once.
+                group.lookup =
+                    Lookup::Idle(now + self.retry.delay(group.lookup_failures, &mut self.rng));
+                group.lookup_failures += 1;
                 group.heartbeat.reset_session(now);
                 let node = NodeKey::Coordinator(broker);
                 self.cluster.set_node(node, &address, now);
@@ -149,6 +151,11 @@ impl Core {
         let read = read_response(answer);
         if matches!(read, Err(ClientError::Disconnect | ClientError::Timeout(_))) {
             self.mark_coordinator_unknown(now);
+        } else if let Some(group) = &mut self.group {
+            group.lookup_failures = 0;
+            if let Lookup::Idle(at) = &mut group.lookup {
+                *at = now.min(*at);
+            }
         }
         read
     }
