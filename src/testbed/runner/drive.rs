@@ -15,7 +15,7 @@ use crate::{
         history::{EventKind, NodeName, Phase, Recorder},
         nemesis::Nemesis,
         plan::{Action, End, GroupPlan, Plan, Start, TopicPlan},
-        workload::{Actors, Auditor, Progress, audit_program, cast},
+        workload::{Actors, Auditor, Findings, Progress, audit_program, cast},
     },
 };
 
@@ -109,12 +109,23 @@ impl Drive {
         if stuck.is_some() {
             return stuck;
         }
-        self.phase(Phase::Drain);
-        if let Some(stuck) = self.drain(limit).await {
-            return Some(stuck);
+        let heals_by = self.world.now() + CLUSTER_HEALS_WITHIN;
+        loop {
+            self.phase(Phase::Drain);
+            if let Some(stuck) = self.drain(limit, heals_by).await {
+                return Some(stuck);
+            }
+            self.phase(Phase::Check);
+            let findings = match self.read_back().await {
+                Ok(findings) => findings,
+                Err(error) => return Some(format!("the cluster could not be read back: {error}")),
+            };
+            // What a fault began may show only now: a session that ends, a follower that leaves the ISR.
+            if self.unhealed(heals_by).is_none() {
+                self.record(findings);
+                return None;
+            }
         }
-        self.phase(Phase::Check);
-        self.check().await
     }
 
     fn phase(&self, phase: Phase) {
@@ -182,16 +193,17 @@ impl Drive {
 
     /// Until the trial is quiet and its groups have been settled for as long as a dead member can go
     /// unnoticed.
-    async fn drain(&self, limit: Instant) -> Option<String> {
+    async fn drain(&self, limit: Instant, heals_by: Instant) -> Option<String> {
         let window = notice_window(&self.plan);
         let mut settled_since = None;
-        let heals_by = self.world.now() + CLUSTER_HEALS_WITHIN;
         loop {
             let now = self.world.now();
             let pending = self.progress.pending(&self.plan, &self.stage);
             let pending = pending.or_else(|| self.progress.unsettled(&self.plan, &self.stage));
-            let unhealed = || self.progress.unhealed().filter(|_| now < heals_by);
-            let pending = pending.or_else(unhealed);
+            let pending = pending.or_else(|| self.unhealed(heals_by));
+            if let Some(what) = &pending {
+                tracing::debug!(at = ?now, what, "not quiet");
+            }
             match pending {
                 None => {
                     if *settled_since.get_or_insert(now) + window <= now {
@@ -207,18 +219,22 @@ impl Drive {
         }
     }
 
-    /// Reads everything back.
-    async fn check(&self) -> Option<String> {
+    /// What of the cluster has not healed, while it has time to.
+    fn unhealed(&self, heals_by: Instant) -> Option<String> {
+        self.progress.unhealed().filter(|_| self.world.now() < heals_by)
+    }
+
+    async fn read_back(&self) -> Result<Findings, String> {
         let limit = self.world.now() + READ_BACK_LIMIT;
-        let findings = tokio::select! {
+        tokio::select! {
             biased;
             findings = self.auditor.read() => findings,
             () = self.world.sleep_until(limit) => Err("no answer within the limit".into()),
-        };
-        let findings = match findings {
-            Ok(findings) => findings,
-            Err(error) => return Some(format!("the cluster could not be read back: {error}")),
-        };
+        }
+    }
+
+    /// What everything holds now that the trial ends.
+    fn record(&self, findings: Findings) {
         let record = |kind| {
             self.stage.record(&self.trial, None, kind);
         };
@@ -235,7 +251,6 @@ impl Drive {
         for (group, state) in self.progress.group_states() {
             record(EventKind::FinalGroup { group, state: state.into() });
         }
-        None
     }
 }
 

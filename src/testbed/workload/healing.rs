@@ -79,7 +79,11 @@ impl Healing {
             }
             EventKind::IsrShrunk { partition, isr, .. }
             | EventKind::IsrGrown { partition, isr, .. } => {
-                self.with(partition, |account| account.isr = isr.iter().cloned().collect());
+                self.with(partition, |account| {
+                    account.isr = isr.iter().cloned().collect();
+                    // Whatever the leader asked for is done, or overtaken: it names an older partition epoch.
+                    account.asked = false;
+                });
             }
             EventKind::ReplicasChanged { partition, replicas } => {
                 let replicas = replicas.iter().cloned().collect();
@@ -233,6 +237,13 @@ mod tests {
         assert_eq!(open(vec![("b1", asked())]).unwrap(), "b1 asks for another ISR of orders-0");
         let refused = EventKind::IsrChangeRefused { partition: partition.clone() };
         assert_eq!(open(vec![("b1", asked()), ("b1", refused)]), None);
+        let overtaken = EventKind::IsrGrown {
+            partition: partition.clone(),
+            isr: vec!["b1".into(), "b2".into()],
+            was: vec!["b1".into()],
+            partition_epoch: 2,
+        };
+        assert_eq!(open(vec![("b1", asked()), ("b1", overtaken)]), None);
         let elected = EventKind::Elected {
             partition: partition.clone(),
             leader: None,

@@ -17,7 +17,7 @@ mod produce;
 mod progress;
 
 pub use actors::Actors;
-pub use audit::{Auditor, audit_program};
+pub use audit::{Auditor, Findings, audit_program};
 pub use cast::cast;
 pub use control::Control;
 pub use progress::Progress;
