@@ -2,6 +2,7 @@
 //!
 //! All figures come from one run, one trial after the other, so their ratios mean something on any machine.
 
+mod growth;
 mod standard;
 
 use std::{hint::black_box, time::Duration};
@@ -57,7 +58,8 @@ fn main() {
     let trials = started.elapsed().as_secs_f64();
     let per_second = TRIALS as f64 / trials;
     println!(
-        "standard trial: 3 brokers, 6 partitions, 2 producers, a group of 3, 1000 records, 6 faults"
+        "standard trial: 3 brokers and controllers, 6 partitions of 3 replicas, 2 producers, a group of 3, \
+         1000 records, 6 faults"
     );
     println!("  {per_second:>10.1} trials per CPU-second ({:.2} ms each)", 1000.0 / per_second);
     println!("  {:>10.0} virtual seconds per CPU-second", virtual_time.as_secs_f64() / trials);
@@ -70,6 +72,7 @@ fn main() {
     println!("floor: echo of {FRAME}-byte frames over the simulated network, empty handlers");
     println!("  {floor:>10.0} messages per CPU-second");
     println!("  {:>10.2} of the floor's rate is the trial's", rate / floor);
+    growth::show(&plan);
 }
 
 /// The standard trial's digest as `cargo test` keeps it.
