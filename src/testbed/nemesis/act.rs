@@ -72,8 +72,9 @@ impl Nemesis {
         self.state.lock().expect("no panic while the nemesis is locked")
     }
 
-    pub fn all_fired(&self) -> bool {
-        self.state().board.all_fired(&self.plan.steps)
+    /// Whether each step has fired or never will.
+    pub fn is_through(&self) -> bool {
+        self.state().board.is_through(&self.plan.steps)
     }
 
     pub fn unfired(&self) -> Vec<UnfiredStep> {
@@ -112,11 +113,19 @@ impl Nemesis {
     fn fire(&self, index: usize, cause: Option<EventId>) {
         let step = &self.plan.steps[index];
         let now = self.now();
+        // Roles are played by the same machines until the fault's own end, whoever plays them then.
+        let actions = match cast::cast(self, &step.action) {
+            Ok(actions) => actions,
+            Err(missed) => {
+                return self
+                    .state()
+                    .board
+                    .miss(index, format!("{missed} at {:.3}s", now.as_secs_f64()));
+            }
+        };
         self.state().board.fire(index, step.id.as_deref(), now);
         let say = step.say.as_deref().map(Into::into);
         let event = self.stage.record(&self.trial, cause, EventKind::Step { step: index, say });
-        // Roles are played by the same machines until the fault's own end, whoever plays them then.
-        let actions = cast::cast(self, &step.action);
         if let Some(id) = &step.id {
             let acted_on = actions.iter().flat_map(cast::machines).collect();
             self.state().acted_on.insert(id.clone(), acted_on);

@@ -21,6 +21,8 @@ pub(super) struct Board {
     /// Bit per [`EventName`]: asked of every event, so it must be quick.
     wanted: u64,
     fired: Vec<bool>,
+    /// Steps whose moment came while nobody played a role of theirs, and what was missing.
+    missed: BTreeMap<usize, String>,
     closed: bool,
 }
 
@@ -44,6 +46,7 @@ impl Board {
             timed: Vec::new(),
             wanted: 0,
             fired: vec![false; steps.len()],
+            missed: BTreeMap::new(),
             closed: false,
         };
         for (step, Step { trigger, .. }) in steps.iter().enumerate() {
@@ -101,6 +104,11 @@ impl Board {
         }
     }
 
+    /// Notes that a step's moment came in vain: it does not fire, nor does what waits for it.
+    pub(super) fn miss(&mut self, step: usize, why: String) {
+        self.missed.insert(step, why);
+    }
+
     /// The next moment a step is due.
     pub(super) fn next_time(&self) -> Option<Duration> {
         if self.closed { None } else { self.timed.iter().map(|(at, _)| *at).min() }
@@ -122,16 +130,36 @@ impl Board {
         self.wanted = 0;
     }
 
-    /// Whether every step that acts has fired; narration may stay silent.
-    pub(super) fn all_fired(&self, steps: &[Step]) -> bool {
-        steps.iter().zip(&self.fired).all(|(step, fired)| *fired || step.is_narration())
+    /// Whether every step that acts has fired, or never will; narration may stay silent.
+    pub(super) fn is_through(&self, steps: &[Step]) -> bool {
+        (0..steps.len()).all(|index| {
+            self.fired[index] || steps[index].is_narration() || self.is_hopeless(index, steps)
+        })
+    }
+
+    /// Whether its moment has come in vain, or that of a step which it waits for.
+    fn is_hopeless(&self, index: usize, steps: &[Step]) -> bool {
+        let earlier = |index: &usize| {
+            let id = match &steps[*index].trigger {
+                Trigger::After { step, .. } | Trigger::When { after: Some(step), .. } => step,
+                Trigger::At(_) | Trigger::When { after: None, .. } => return None,
+            };
+            steps.iter().position(|step| step.id.as_ref() == Some(id))
+        };
+        // Nothing keeps two steps from waiting for each other.
+        let chain = std::iter::successors(Some(index), earlier).take(steps.len());
+        chain.into_iter().any(|step| self.missed.contains_key(&step))
     }
 
     /// Steps that did not fire and how close they came.
     pub(super) fn unfired(&self, steps: &[Step]) -> Vec<UnfiredStep> {
         let silent = |step: usize| !self.fired[step] && !steps[step].is_narration();
         let progress = |step: usize| {
-            if let Some(watching) = self.watching.iter().find(|watching| watching.step == step) {
+            if let Some(why) = self.missed.get(&step) {
+                why.clone()
+            } else if let Some(watching) =
+                self.watching.iter().find(|watching| watching.step == step)
+            {
                 match &watching.after {
                     Some(id) => format!("step `{id}` did not fire"),
                     None => watching.watch.progress(),

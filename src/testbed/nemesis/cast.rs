@@ -1,9 +1,9 @@
 //! An action on roles becomes actions on the machines that play them at this moment.
 //!
 //! What a fault began on a machine it must end on the same one: by the time of its cure the role may be
-//! another's.
+//! another's. A step on a role that nobody plays is missed, so that no file seems to show what never happened.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt};
 
 use super::Nemesis;
 use crate::testbed::{
@@ -11,8 +11,26 @@ use crate::testbed::{
     plan::{Action, Link, Links, NodeRef},
 };
 
-/// The same action, once for each machine, or on links between named machines.
-pub(super) fn cast(nemesis: &Nemesis, action: &Action) -> Vec<Action> {
+/// Why an action would hit nobody.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Missed {
+    Unplayed(NodeRef),
+    /// All of them are from a machine to itself.
+    NoLinks,
+}
+
+impl fmt::Display for Missed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Missed::Unplayed(role) => write!(f, "nobody was `{role}`"),
+            Missed::NoLinks => f.write_str("its links joined no two machines"),
+        }
+    }
+}
+
+/// The same action, once for each machine, or on links between named machines. Each role in it has to be played by
+/// somebody.
+pub(super) fn cast(nemesis: &Nemesis, action: &Action) -> Result<Vec<Action>, Missed> {
     let mut action = action.clone();
     if let Some(node) = node_mut(&mut action) {
         let role = node.clone();
@@ -23,12 +41,12 @@ pub(super) fn cast(nemesis: &Nemesis, action: &Action) -> Vec<Action> {
             }
             action
         };
-        return nemesis.resolve(&role).into_iter().map(&mut on).collect();
+        return Ok(played(nemesis, &role)?.into_iter().map(&mut on).collect());
     }
     match links_mut(&mut action) {
         Some(Links::Some(links)) => {
-            *links = named(nemesis, links);
-            vec![action]
+            *links = named(nemesis, links)?;
+            Ok(vec![action])
         }
         Some(Links::Of(role)) => {
             let role = role.clone();
@@ -39,10 +57,15 @@ pub(super) fn cast(nemesis: &Nemesis, action: &Action) -> Vec<Action> {
                 }
                 action
             };
-            nemesis.resolve(&role).into_iter().map(of).collect()
+            Ok(played(nemesis, &role)?.into_iter().map(of).collect())
         }
-        Some(Links::All) | None => vec![action],
+        Some(Links::All) | None => Ok(vec![action]),
     }
+}
+
+fn played(nemesis: &Nemesis, role: &NodeRef) -> Result<Vec<NodeName>, Missed> {
+    let machines = nemesis.resolve(role);
+    if machines.is_empty() { Err(Missed::Unplayed(role.clone())) } else { Ok(machines) }
 }
 
 /// Machines that an action without roles acts on; of links, those they leave from.
@@ -67,11 +90,11 @@ pub(super) fn machines(action: &Action) -> Vec<NodeName> {
 }
 
 /// Each direction of each pair once, in the order of the links.
-fn named(nemesis: &Nemesis, links: &[Link]) -> Vec<Link> {
+fn named(nemesis: &Nemesis, links: &[Link]) -> Result<Vec<Link>, Missed> {
     let mut seen = BTreeSet::new();
     let mut named = Vec::new();
     for link in links {
-        let (froms, tos) = (nemesis.resolve(&link.from), nemesis.resolve(&link.to));
+        let (froms, tos) = (played(nemesis, &link.from)?, played(nemesis, &link.to)?);
         for from in &froms {
             for to in tos.iter().filter(|to| *to != from) {
                 let back = link.both_ways.then_some((to, from));
@@ -83,7 +106,7 @@ fn named(nemesis: &Nemesis, links: &[Link]) -> Vec<Link> {
             }
         }
     }
-    named
+    if named.is_empty() { Err(Missed::NoLinks) } else { Ok(named) }
 }
 
 fn name(machine: &NodeName) -> NodeRef {

@@ -112,10 +112,10 @@ fn a_follower_counts_from_when_its_step_fired() {
     assert_eq!(board.next_time(), None);
     board.fire(0, Some("kill"), secs(2));
     assert_eq!(board.next_time(), Some(secs(7)));
-    assert!(!board.all_fired(&steps));
+    assert!(!board.is_through(&steps));
     assert_eq!(board.take_due(secs(7)), [1]);
     board.fire(1, None, secs(7));
-    assert!(board.all_fired(&steps) && board.unfired(&steps).is_empty());
+    assert!(board.is_through(&steps) && board.unfired(&steps).is_empty());
 }
 
 #[test]
@@ -157,4 +157,31 @@ fn what_never_fired_says_how_close_it_came() {
             (2, "the trial ended before its time"),
         ]
     );
+}
+
+#[test]
+fn a_missed_step_takes_those_along_that_wait_for_it_and_nobody_waits_for_them() {
+    let last = Trigger::When {
+        event: EventName::Acked,
+        of: None,
+        record: None,
+        count: 1,
+        after: Some("back".into()),
+    };
+    let steps = [
+        step(Some("kill"), at(1)),
+        step(Some("back"), after("kill", 1)),
+        step(None, last),
+        step(None, at(5)),
+    ];
+    let mut board = Board::new(&steps);
+    assert_eq!(board.take_due(secs(1)), [0]);
+    board.miss(0, "nobody was `leader:orders-0` at 1s".into());
+    assert!(!board.is_through(&steps));
+    assert_eq!(board.take_due(secs(5)), [3]);
+    board.fire(3, None, secs(5));
+    assert!(board.is_through(&steps));
+    let unfired: Vec<_> = board.unfired(&steps).into_iter().map(|it| it.progress).collect();
+    let told = ["nobody was `leader:orders-0` at 1s", "step `kill` did not fire"];
+    assert_eq!(unfired, [&told[..], &["step `back` did not fire"]].concat());
 }

@@ -8,6 +8,10 @@ use super::{ConfigMap, Span, Step};
 use crate::kafka::types::TopicPartition;
 
 /// A machine, by its name (`b1`, `c1`, `shop`, `billing/2`), or those that play a role when the step fires.
+///
+/// Somebody must: a step whose moment comes while nobody plays one of its roles (a partition without a leader, a group
+/// nobody has joined) does not fire, and no step that waits for it does. As with every step that does not fire, a
+/// scenario's trial fails for it. Drawn plans take no notice: chance may miss.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum NodeRef {
     Name(String),

@@ -156,7 +156,7 @@ impl Drive {
         }
         loop {
             let pending = self.progress.pending(&self.plan, &self.stage);
-            let called = self.nemesis.all_fired() && self.actors.all_called();
+            let called = self.nemesis.is_through() && self.actors.all_called();
             if pending.is_none() && called {
                 return None;
             }

@@ -340,3 +340,40 @@ node = "b1"
     assert_eq!(done_by(&trial, 2), ["b1: stopped"]);
     assert_eq!(done_by(&trial, 3), ["b1: started"]);
 }
+
+#[test]
+fn a_step_on_a_role_that_nobody_plays_fails_the_trial() {
+    let steps = r#"
+[[step]]
+id = "kill"
+at = "0s"
+do = "crash"
+node = "controller"
+[[step]]
+after = "kill"
+wait = "1s"
+do = "restart"
+node = "step:kill"
+[[step]]
+id = "pause"
+at = "10s"
+do = "pause"
+node = "leader:orders-0"
+for = "1s"
+[[step]]
+at = "20s"
+do = "sever"
+links = ["step:pause -> step:pause"]
+for = "1s"
+"#;
+    let trial = run_trial(&plan(steps), None, 1);
+    assert_eq!(trial.end, TrialEnd::Finished);
+    assert!(!trial.passed());
+    let unfired = trial.unfired.iter().map(|it| (it.step, it.progress.as_str()));
+    let told = [
+        (0, "nobody was `controller` at 0.000s"),
+        (1, "step `kill` did not fire"),
+        (3, "its links joined no two machines at 20.000s"),
+    ];
+    assert_eq!(unfired.collect::<Vec<_>>(), told);
+}
