@@ -188,6 +188,9 @@ async fn handle_nodes(broker: &Arc<Broker>, api: &Api, call: &Call<'_>) -> Answe
         ApiKey::Envelope => handlers::envelope::handle(broker, call).await,
         ApiKey::BrokerRegistration => handlers::broker_registration::handle(broker, call).await,
         ApiKey::BrokerHeartbeat => handlers::broker_heartbeat::handle(broker, call).await,
+        ApiKey::AssignReplicasToDirs => {
+            handlers::assign_replicas_to_dirs::handle(broker, call).await
+        }
         ApiKey::AllocateProducerIds => handlers::allocate_producer_ids::handle(broker, call).await,
         key => Err(Close::NotServed { key: key as i16, version: call.version() }),
     }

@@ -59,7 +59,6 @@ enum Stage {
 /// What others know of the lifecycle, and ask of it.
 pub(super) struct Lifecycle {
     incarnation: Uuid,
-    /// The data directory's id.
     directory: Uuid,
     /// The epoch of this registration; -1 until there is one.
     epoch: AtomicI64,
@@ -85,6 +84,11 @@ impl Lifecycle {
 
     pub fn epoch(&self) -> BrokerEpoch {
         BrokerEpoch(self.epoch.load(Ordering::Relaxed))
+    }
+
+    /// The id of the data directory.
+    pub fn directory(&self) -> Uuid {
+        self.directory
     }
 
     /// Whether the broker is leaving.

@@ -9,6 +9,7 @@
 mod active_controller;
 mod admission;
 mod alter_partition;
+mod assignments;
 mod chores;
 mod cleaner;
 mod connection;

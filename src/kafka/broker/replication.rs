@@ -19,6 +19,7 @@ use std::{
 
 use super::{
     alter_partition::AlterPartitions,
+    assignments::Assignments,
     chores::Chore,
     fetcher::Fetchers,
     observer::{Event, ReplicaChange, marks},
@@ -46,6 +47,7 @@ use crate::{
 pub(super) struct Replication {
     pub fetchers: Fetchers,
     pub alter_partitions: AlterPartitions,
+    pub assignments: Assignments,
     /// Whether what runs for replicated partitions alone has begun.
     started: AtomicBool,
     /// The earliest look at ISRs that the ticker knows of.

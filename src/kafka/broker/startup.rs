@@ -138,10 +138,11 @@ pub(super) async fn follow_partitions(
     before: &Image,
 ) -> Result<(), LogError> {
     let image = broker.metadata.image();
-    for PartitionDelta { id, topic_id, after, .. } in image.partitions_changed_since(before) {
+    for PartitionDelta { id, topic_id, before, after } in image.partitions_changed_since(before) {
         let Some(after) = after.filter(|after| after.replicas.contains(&broker.id())) else {
             continue;
         };
+        let index = id.partition;
         match broker.partitions.get(&id) {
             Some(partition) => partition.follow_metadata(broker, &after),
             None => {
@@ -149,6 +150,7 @@ pub(super) async fn follow_partitions(
                 open_partition(broker, id, topic, &after).await?;
             }
         }
+        broker.check_directory((topic_id, index), before.as_deref(), &after);
     }
     Ok(())
 }

@@ -2,9 +2,10 @@
 
 use kafka_protocol::messages::{
     AllocateProducerIdsResponse, AlterConfigsResponse, AlterPartitionReassignmentsResponse,
-    AlterPartitionResponse, BrokerHeartbeatResponse, BrokerRegistrationResponse,
-    CreatePartitionsResponse, CreateTopicsResponse, DeleteTopicsResponse, ElectLeadersResponse,
-    IncrementalAlterConfigsResponse, ListPartitionReassignmentsResponse, UnregisterBrokerResponse,
+    AlterPartitionResponse, AssignReplicasToDirsResponse, BrokerHeartbeatResponse,
+    BrokerRegistrationResponse, CreatePartitionsResponse, CreateTopicsResponse,
+    DeleteTopicsResponse, ElectLeadersResponse, IncrementalAlterConfigsResponse,
+    ListPartitionReassignmentsResponse, UnregisterBrokerResponse,
     alter_configs_response::AlterConfigsResourceResponse,
     create_partitions_response::CreatePartitionsTopicResult,
     create_topics_response::CreatableTopicResult, delete_topics_response::DeletableTopicResult,
@@ -65,6 +66,7 @@ pub enum ControllerResponse {
     DeleteTopics(DeleteTopicsResponse),
     CreatePartitions(CreatePartitionsResponse),
     AlterPartition(AlterPartitionResponse),
+    AssignReplicas(AssignReplicasToDirsResponse),
     ElectLeaders(ElectLeadersResponse),
     Reassign(AlterPartitionReassignmentsResponse),
     Reassignments(ListPartitionReassignmentsResponse),
@@ -103,6 +105,7 @@ kinds_of_answers! {
     DeleteTopics(DeleteTopicsResponse),
     CreatePartitions(CreatePartitionsResponse),
     AlterPartition(AlterPartitionResponse),
+    AssignReplicas(AssignReplicasToDirsResponse),
     ElectLeaders(ElectLeadersResponse),
     Reassign(AlterPartitionReassignmentsResponse),
     Reassignments(ListPartitionReassignmentsResponse),
@@ -152,6 +155,9 @@ impl ControllerResponse {
             }
             R::AlterPartition(_) => {
                 R::AlterPartition(AlterPartitionResponse::default().with_error_code(code))
+            }
+            R::AssignReplicas(_) => {
+                R::AssignReplicas(AssignReplicasToDirsResponse::default().with_error_code(code))
             }
             R::ElectLeaders(_) => {
                 R::ElectLeaders(ElectLeadersResponse::default().with_error_code(code))

@@ -70,7 +70,7 @@ impl Controller {
         }
     }
 
-    fn isr_update(
+    pub(super) fn isr_update(
         &self,
         upheaval: Upheaval,
         topic: &Arc<TopicImage>,

@@ -10,11 +10,10 @@
 //! It follows Kafka's `org.apache.kafka.controller`, class by class: `ClusterControlManager` in
 //! `registration`, `BrokerHeartbeatManager` in `heartbeats` and `heartbeat_request`, `PartitionChangeBuilder`
 //! in `partition_change`, `ReplicationControlManager` in `topics`, `partitions`, `alter_partition`,
-//! `elections`, `isr_updates` and `reassignments`, `ConfigurationControlManager` in `configs`,
+//! `elections`, `isr_updates`, `directories` and `reassignments`, `ConfigurationControlManager` in `configs`,
 //! `ProducerIdControlManager` in `producer_ids`, `StripedReplicaPlacer` in `placement`, and what
 //! `QuorumController` does at times in `periodic`. Left out: ACLs, quotas, SCRAM, delegation tokens,
-//! changes of features, policies of the operator's own, and assigning replicas to directories (KIP-858's
-//! AssignReplicasToDirs).
+//! changes of features and policies of the operator's own.
 //!
 //! To read in order: `state` (what it knows, appending, committing), `registration`, `heartbeats`,
 //! `partition_change` (the heart: who leads and who is in sync after a change), then any other.
@@ -23,6 +22,7 @@ mod alter_partition;
 mod config;
 mod config_change;
 mod configs;
+mod directories;
 mod effect;
 mod elections;
 mod heartbeat_request;

@@ -34,6 +34,8 @@ pub(super) struct ChangeBuilder<'a> {
     pub recovery: LeaderRecoveryState,
     /// A replica that may have lost what it had.
     pub unclean_shutdown: Option<BrokerId>,
+    /// Where a broker has its replica.
+    pub directory: Option<(BrokerId, Uuid)>,
     eligible: Vec<BrokerId>,
 }
 
@@ -63,6 +65,7 @@ impl<'a> ChangeBuilder<'a> {
             adding: partition.adding.clone(),
             recovery: partition.recovery,
             unclean_shutdown: None,
+            directory: None,
             eligible: partition.eligible.clone(),
             partition,
         }
@@ -219,16 +222,16 @@ impl<'a> ChangeBuilder<'a> {
 
     fn assign(&self, change: &mut PartitionChange) {
         let partition = self.partition;
-        let directory = |id: &BrokerId| {
-            if partition.replicas.contains(id) {
-                partition.directory(*id)
-            } else {
-                (self.surroundings.default_directory)(*id)
-            }
+        let directory = |id: &BrokerId| match self.directory {
+            Some((broker, directory)) if broker == *id => directory,
+            _ if partition.replicas.contains(id) => partition.directory(*id),
+            _ => (self.surroundings.default_directory)(*id),
         };
         let directories: Vec<_> = self.replicas.iter().map(directory).collect();
-        // A partition of which nothing is said stays so until its replicas change.
-        let is_silent = partition.directories.is_empty() && self.replicas == partition.replicas;
+        // A partition of which nothing is said stays so until something is, or its replicas change.
+        let is_silent = partition.directories.is_empty()
+            && self.directory.is_none()
+            && self.replicas == partition.replicas;
         if !is_silent && directories != partition.directories {
             change.directories = Some(directories);
         }

@@ -146,7 +146,7 @@ impl Board {
             };
             steps.iter().position(|step| step.id.as_ref() == Some(id))
         };
-        // Nothing keeps two steps from waiting for each other.
+        // No file may have steps that wait in a circle; nothing keeps another plan from it.
         let chain = std::iter::successors(Some(index), earlier).take(steps.len());
         chain.into_iter().any(|step| self.missed.contains_key(&step))
     }

@@ -3,7 +3,11 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{Trial, TrialEnd, run_trial};
-use crate::testbed::{history::EventKind, plan::Plan, scenario::Scenario};
+use crate::testbed::{
+    history::EventKind,
+    plan::{Controllers, Plan},
+    scenario::Scenario,
+};
 
 /// Three brokers that are controllers too, one partition on all of them, a producer and a group. Its limit has
 /// room for a JoinGroup that nobody answers, whose coordinator lost power: by default that takes 305 seconds.
@@ -165,4 +169,54 @@ node = "b1"
     told("b1 stopped");
     told("is elected: epoch");
     told("b1 truncates");
+}
+
+/// Another disk is another directory. The controller knew the replica in the old one, which is offline for ever, and
+/// never let the broker lead again, until brokers came to tell where their replicas are (KIP-858).
+#[test]
+fn a_broker_whose_disk_was_wiped_can_lead_again() {
+    let steps = r#"
+[[step]]
+id = "kill"
+when = "acked"
+of = "shop"
+count = 20
+do = "crash"
+node = "b1"
+[[step]]
+id = "wipe"
+after = "kill"
+wait = "1s"
+do = "wipe-disk"
+node = "b1"
+[[step]]
+id = "back"
+after = "wipe"
+wait = "15s"
+do = "restart"
+node = "b1"
+[[step]]
+id = "joined"
+when = "isr-grown"
+of = "b1"
+after = "back"
+do = "note"
+[[step]]
+id = "elect"
+after = "joined"
+wait = "1s"
+do = "elect"
+partition = "orders-0"
+election = "preferred"
+[[expect]]
+fact = "leader"
+of = "orders-0"
+is = "1"
+"#;
+    let mut plan = Plan::clone(&plan("all", &(steps.to_owned() + &sound())));
+    // A voter without its disk is another matter.
+    plan.cluster.controllers = Controllers::Apart(1);
+    let trial = run_trial(&Arc::new(plan), None, 1);
+    assert_eq!(trial.end, TrialEnd::Finished);
+    assert!(trial.passed(), "{:?} {:#?}", trial.unfired, actuals(&trial));
 }

@@ -307,6 +307,17 @@ verdict = "holds"
     );
     let ended = id(&|kind| matches!(kind, EventKind::MachineStopped { .. }));
     assert!(moved.is_some() && moved < ended, "{moved:?} {ended:?}");
+    // Until the others know of it b1 waits, for as long as they may take to their next heartbeat, and replicates no
+    // more: it is out of the ISR and shall not come back to it.
+    let follows = |kind: &EventKind| matches!(kind, EventKind::Replicated { partition, .. } if partition.to_string() == "orders-0");
+    let appends = |kind: &EventKind| matches!(kind, EventKind::Appended { partition, .. } if partition.to_string() == "orders-0");
+    let between = |node: &str, of: &dyn Fn(&EventKind) -> bool| {
+        let events = trial.history.events.iter().filter(|event| event.node == node.into());
+        let within = |id| moved < Some(id) && Some(id) < ended;
+        events.filter(|event| within(event.id) && of(&event.kind)).count()
+    };
+    assert!(between("b2", &appends) > 10, "{}", between("b2", &appends));
+    assert_eq!(between("b1", &follows), 0);
 }
 
 #[test]

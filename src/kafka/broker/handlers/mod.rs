@@ -5,6 +5,7 @@ pub(super) mod alter_configs;
 pub(super) mod alter_partition;
 pub(super) mod alter_partition_reassignments;
 pub(super) mod api_versions;
+pub(super) mod assign_replicas_to_dirs;
 pub(super) mod begin_quorum_epoch;
 pub(super) mod broker_heartbeat;
 pub(super) mod broker_registration;

@@ -6,15 +6,15 @@ use kafka_protocol::{messages::ApiKey, protocol::VersionRange};
 
 use super::{
     allocate_producer_ids, alter_configs, alter_partition,
-    alter_partition_reassignments as alter_reassignments, api_versions, begin_quorum_epoch,
-    broker_heartbeat, broker_registration, create_partitions, create_topics, delete_groups,
-    delete_records, delete_topics, describe_cluster, describe_configs, describe_groups,
-    describe_log_dirs, describe_producers, describe_quorum, describe_topic_partitions,
-    elect_leaders, end_quorum_epoch, envelope, fetch, fetch_snapshot, find_coordinator, heartbeat,
-    incremental_alter_configs, init_producer_id, join_group, leave_group, list_config_resources,
-    list_groups, list_offsets, list_partition_reassignments as list_reassignments, metadata,
-    offset_commit, offset_delete, offset_fetch, offset_for_leader_epoch, produce, sync_group,
-    unregister_broker, vote,
+    alter_partition_reassignments as alter_reassignments, api_versions, assign_replicas_to_dirs,
+    begin_quorum_epoch, broker_heartbeat, broker_registration, create_partitions, create_topics,
+    delete_groups, delete_records, delete_topics, describe_cluster, describe_configs,
+    describe_groups, describe_log_dirs, describe_producers, describe_quorum,
+    describe_topic_partitions, elect_leaders, end_quorum_epoch, envelope, fetch, fetch_snapshot,
+    find_coordinator, heartbeat, incremental_alter_configs, init_producer_id, join_group,
+    leave_group, list_config_resources, list_groups, list_offsets,
+    list_partition_reassignments as list_reassignments, metadata, offset_commit, offset_delete,
+    offset_fetch, offset_for_leader_epoch, produce, sync_group, unregister_broker, vote,
 };
 use crate::kafka::broker::node::NodeConfig;
 
@@ -97,6 +97,7 @@ pub(in crate::kafka::broker) const SERVED: &[Api] = &[
     between_nodes(api(ApiKey::BrokerHeartbeat, broker_heartbeat::VERSIONS)),
     for_controller(api(ApiKey::UnregisterBroker, unregister_broker::VERSIONS)),
     between_nodes(api(ApiKey::AllocateProducerIds, allocate_producer_ids::VERSIONS)),
+    between_nodes(api(ApiKey::AssignReplicasToDirs, assign_replicas_to_dirs::VERSIONS)),
     api(ApiKey::ListConfigResources, list_config_resources::VERSIONS),
     api(ApiKey::DescribeTopicPartitions, describe_topic_partitions::VERSIONS),
 ];

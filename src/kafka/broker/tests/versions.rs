@@ -101,7 +101,8 @@ fn every_version_on_offer_is_answered_as_it_says() {
             OffsetForLeaderEpochRequest DescribeConfigsRequest AlterConfigsRequest
             DescribeLogDirsRequest CreatePartitionsRequest DeleteGroupsRequest
             IncrementalAlterConfigsRequest OffsetDeleteRequest DescribeClusterRequest
-            DescribeProducersRequest AllocateProducerIdsRequest ListConfigResourcesRequest
+            DescribeProducersRequest AllocateProducerIdsRequest AssignReplicasToDirsRequest
+            ListConfigResourcesRequest
             DescribeTopicPartitionsRequest VoteRequest BeginQuorumEpochRequest
             EndQuorumEpochRequest DescribeQuorumRequest FetchSnapshotRequest EnvelopeRequest
             AlterPartitionRequest BrokerRegistrationRequest BrokerHeartbeatRequest

@@ -10,12 +10,16 @@ use std::{collections::BTreeMap, fmt::Write as _, sync::Arc, time::Duration};
 use kafka_protocol::{
     messages::{
         AllocateProducerIdsRequest, AlterPartitionReassignmentsRequest, AlterPartitionRequest,
-        BrokerHeartbeatRequest, BrokerId as WireBrokerId, BrokerRegistrationRequest,
-        CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest, ElectLeadersRequest,
-        IncrementalAlterConfigsRequest, ListPartitionReassignmentsRequest, TopicName,
-        UnregisterBrokerRequest,
+        AssignReplicasToDirsRequest, BrokerHeartbeatRequest, BrokerId as WireBrokerId,
+        BrokerRegistrationRequest, CreatePartitionsRequest, CreateTopicsRequest,
+        DeleteTopicsRequest, ElectLeadersRequest, IncrementalAlterConfigsRequest,
+        ListPartitionReassignmentsRequest, TopicName, UnregisterBrokerRequest,
         alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic},
         alter_partition_request::{BrokerState, PartitionData, TopicData},
+        assign_replicas_to_dirs_request::{
+            DirectoryData as AssignedDirectory, PartitionData as AssignedPartition,
+            TopicData as AssignedTopic,
+        },
         broker_registration_request::Feature,
         create_partitions_request::CreatePartitionsTopic,
         create_topics_request::{CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig},
@@ -329,6 +333,11 @@ impl Driver {
                 let request = self.request(body);
                 self.controller().handle_alter_reassignments(now, request, effects);
             }
+            ["assign", id, partition, disk] => {
+                let body = self.assignment(id.parse().unwrap(), partition, disk);
+                let request = self.request(body);
+                self.controller().handle_assign_replicas_to_dirs(now, request, effects);
+            }
             ["reassignments"] => {
                 let body = ListPartitionReassignmentsRequest::default().with_topics(None);
                 let request = self.request(body);
@@ -339,7 +348,7 @@ impl Driver {
     }
 
     /// `broker`: registers and is unfenced; `register`: only that; `restart`: after a clean shutdown;
-    /// `crash`: after one that was not.
+    /// `crash`: after one that was not; `disk=`: with another directory.
     fn come(&mut self, verb: &str, id: i32, rest: &[&str], effects: &mut Vec<Effect>) {
         let previous = if verb == "crash" { -1 } else { self.epoch(id) };
         let life = self.lives.entry(id).or_default();
@@ -349,6 +358,11 @@ impl Driver {
         let rack = rest.iter().find_map(|word| word.strip_prefix("rack="));
         let body = registration(id, *life, previous).with_rack(rack.map(text));
         let cluster = rest.iter().find_map(|word| word.strip_prefix("cluster="));
+        let disk = rest.iter().find_map(|word| word.strip_prefix("disk="));
+        let body = match disk {
+            Some(disk) => body.with_log_dirs(vec![Uuid::from_u128(disk.parse().unwrap())]),
+            None => body,
+        };
         let body = match cluster {
             Some(cluster) => body.with_cluster_id(text(cluster)),
             None => body,
@@ -390,6 +404,23 @@ impl Driver {
             .with_want_fence(words.contains(&"fence"))
             .with_want_shut_down(words.contains(&"stop"))
             .with_offline_log_dirs(lost.into_iter().collect())
+    }
+
+    /// `partition` may be of a topic that is not there.
+    fn assignment(&mut self, id: i32, partition: &str, disk: &str) -> AssignReplicasToDirsRequest {
+        let of = TopicPartition::try_from(partition.to_owned()).unwrap();
+        let topic = self.controller().image().topic(of.topic.as_str()).map(|topic| topic.id);
+        let replica = AssignedPartition::default().with_partition_index(of.partition);
+        let topic = AssignedTopic::default()
+            .with_topic_id(topic.unwrap_or_default())
+            .with_partitions(vec![replica]);
+        let directory = AssignedDirectory::default()
+            .with_id(Uuid::from_u128(disk.parse().unwrap()))
+            .with_topics(vec![topic]);
+        AssignReplicasToDirsRequest::default()
+            .with_broker_id(WireBrokerId(id))
+            .with_broker_epoch(self.epoch(id))
+            .with_directories(vec![directory])
     }
 
     /// By the leader, with present epochs, unless `by=`, `leader-epoch=`, `partition-epoch=`, `epoch-of-N=` say
@@ -500,6 +531,10 @@ fn reply(response: &ControllerResponse) -> String {
                 let (leader, partition) = (partition.leader_epoch, partition.partition_epoch);
                 format!("isr {} epoch {leader}.{partition}", show::ids(&isr))
             })
+        }),
+        R::AssignReplicas(r) => refused(r.error_code, None).unwrap_or_else(|| {
+            let partition = &r.directories[0].topics[0].partitions[0];
+            refused(partition.error_code, None).unwrap_or_else(ok)
         }),
         R::ElectLeaders(_) | R::Reassign(_) | R::Reassignments(_) => moved(response),
         R::AlterConfigs(r) => {

@@ -1,6 +1,7 @@
 //! Stories and properties of the controller.
 
 mod brokers;
+mod directories;
 mod driver;
 mod partitions;
 mod placing;
