@@ -62,6 +62,12 @@ impl Stage {
         Stage { world, recorder, machines: Arc::default() }
     }
 
+    /// Forgets what its machines run. Programs hold the stage, so nothing of it would leave memory before.
+    pub fn clear(&self) {
+        let machines = std::mem::take(&mut *self.machines());
+        drop(machines);
+    }
+
     fn machines(&self) -> MutexGuard<'_, BTreeMap<NodeName, Machine>> {
         self.machines.lock().expect("no panic while the machines are locked")
     }

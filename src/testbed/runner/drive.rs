@@ -66,6 +66,12 @@ pub(super) async fn drive(world: World, plan: Arc<Plan>, recorder: Recorder) -> 
     Driven { unfired: drive.nemesis.unfired(), digest, messages, stuck }
 }
 
+impl Drop for Drive {
+    fn drop(&mut self) {
+        self.stage.clear();
+    }
+}
+
 impl Drive {
     fn set_up(world: World, plan: Arc<Plan>, recorder: Recorder) -> Drive {
         let latency = latency(&plan.network.latency);

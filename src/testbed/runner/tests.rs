@@ -106,3 +106,25 @@ fn a_step_fires_before_anything_else_happens() {
     assert_eq!(events[fired].cause, Some(events[fired - 1].id));
     assert_eq!(events[fired + 1].kind, EventKind::MachinePaused);
 }
+
+/// Whatever still lives holds the plan.
+#[test]
+fn a_trial_leaves_nothing_in_memory() {
+    let step = |lines: &str| format!("[[step]]\nid = \"s\"\nat = \"1s\"\n{lines}\n");
+    let back = "[[step]]\nafter = \"s\"\ndo = \"restart\"\nwait = \"1s\"\nnode = \"b2\"";
+    let restart = |lines: &str| format!("{}{back}", step(lines));
+    let plans = [
+        String::new(),
+        restart("do = \"crash\"\nnode = \"b2\""),
+        restart("do = \"power-loss\"\nnode = \"b2\""),
+        step("do = \"sever\"\nfor = \"1s\"\nlinks = [\"b1 <-> b2\"]"),
+        step("do = \"hold\"\nfor = \"1s\"\nlinks = [\"b1 <-> b2\"]"),
+        step("do = \"pause\"\nfor = \"1s\"\nnode = \"b2\""),
+        step("do = \"reset\"\nlinks = [\"shop <-> b1\"]"),
+    ];
+    for steps in plans {
+        let plan = plan(&steps);
+        drop(run_trial(&plan, None, 1));
+        assert_eq!(Arc::strong_count(&plan), 1, "{steps}");
+    }
+}

@@ -19,7 +19,7 @@ use crate::{
         types::{Offset, TopicPartition},
     },
     testbed::{
-        cluster::{Exit, Program, Stage},
+        cluster::{Program, Stage},
         history::{LoggedRecord, NodeName},
         plan::{Action, Plan, TopicPlan},
     },
@@ -183,7 +183,6 @@ pub fn audit_program(
                         *auditor.findings.lock().expect("no panic while it is locked") =
                             Some(findings);
                         auditor.done.notify_one();
-                        return Exit::Orderly;
                     }
                 }
             }
