@@ -70,6 +70,8 @@ struct Left {
     alter: Vec<AlterPartition>,
     events: Vec<Event>,
     truncated: Option<Offset>,
+    /// The log was to be cut, whether or not it had so much.
+    cut: bool,
     failed: Option<LogError>,
 }
 
@@ -278,6 +280,7 @@ impl Held {
     ) -> ControlFlow<()> {
         let from = self.log.end_offset();
         let result = cut(&mut self.log);
+        after.cut = true;
         let (start, to) = (self.log.start_offset(), self.log.end_offset());
         if to != from {
             let change = match to {
@@ -351,7 +354,7 @@ impl Partition {
     /// Does what an input left over.
     pub fn follow_up<T>(&self, broker: &Broker, (answer, after): (T, Aftermath)) -> T {
         let Aftermath(Some(left)) = after else { return answer };
-        let Left { moved, lost, follow: _, alter, events, truncated, failed } = *left;
+        let Left { moved, lost, follow: _, alter, events, cut, truncated, failed } = *left;
         for event in events {
             broker.observe(event);
         }
@@ -360,6 +363,10 @@ impl Partition {
         }
         if let Some(end) = truncated {
             broker.cleaner.truncated(&self.id, end);
+        }
+        if cut {
+            // Epochs may have gone with the records: their file is written anew soon.
+            self.schedule_flush(broker);
         }
         for request in alter {
             broker.replication.alter_partitions.add(self.id.clone(), self.topic_id, request);

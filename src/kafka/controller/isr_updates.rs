@@ -21,7 +21,8 @@ pub(super) enum Upheaval {
     Gone(BrokerId),
     /// It may lead again.
     Unfenced(BrokerId),
-    /// It came back without having said goodbye: what it had in sync may be lost.
+    /// It came back without having said goodbye: what it had in sync may be lost, and it is eligible no more
+    /// (`handleBrokerUncleanShutdown`).
     UncleanShutdown(BrokerId),
     /// One of its log directories failed.
     DirectoryLost(BrokerId, Uuid),

@@ -181,10 +181,8 @@ impl<'a> ChangeBuilder<'a> {
         knows_all && (self.surroundings.may_lead)(id)
     }
 
-    /// Nobody is in sync and nobody eligible: the last leader is the best that is left.
-    ///
-    /// Departure: Kafka looks whether that leader is there, notes it, and elects it in any case; here it has
-    /// to be there.
+    /// Nobody is in sync and nobody eligible: the last leader is the best that is left, if it is there
+    /// (`canElectLastKnownLeader`; before KAFKA-19522 it was elected in any case).
     fn last_leader(&self) -> Option<BrokerId> {
         if !self.has_elr() || !self.eligible.is_empty() || !self.isr.is_empty() {
             return None;

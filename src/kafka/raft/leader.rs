@@ -240,8 +240,10 @@ impl Quorum {
             && leader.high_watermark.is_none_or(|known| replicated > known)
         {
             leader.high_watermark = Some(replicated);
-            let announce = !leader.announced;
-            leader.announced = true;
+            // The controller begins behind the record that its epoch begins with, whatever counts as committed
+            // (KafkaRaftClient.ListenerContext.maybeFireLeaderChange).
+            let announce = !leader.announced && replicated > leader.epoch_start;
+            leader.announced |= announce;
             self.raise_high_watermark(replicated, effects);
             if announce {
                 effects.push(Effect::BecameLeader { epoch: self.election.epoch });

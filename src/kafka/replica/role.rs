@@ -195,7 +195,7 @@ impl Replica {
         match &mut self.role {
             Role::Idle => {}
             Role::Leader(leader) => leader.handle_deadline(facts, effects),
-            Role::Follower(follower) => follower.handle_deadline(facts.now),
+            Role::Follower(follower) => follower.handle_deadline(facts.now, effects),
         }
     }
 }

@@ -8,9 +8,13 @@
 //!
 //! The fault model is that of eligible leader replicas (KIP-966): two replicas have to have a record before it
 //! counts as acknowledged, and one machine of a plan may lose its power, again and again. In such plans nobody
-//! crashes: to the controller a process that was killed is a machine that lost its power, and when all of a
-//! partition's eligible replicas have died so, it lets the last known leader lead with what that has left.
-//! All else may happen to everybody.
+//! crashes: to the controller a process that was killed is a machine that lost its power. A broker that registers
+//! without the epoch of its last registration did not stop in good order (`ClusterControlManager.registerBroker`,
+//! KAFKA-18635) and leaves each ISR and the eligible leader replicas
+//! (`ReplicationControlManager.handleBrokerUncleanShutdown`). Where all have died so, both are empty, and the last
+//! known leader is elected with what it has left, unclean elections or not
+//! (`PartitionChangeBuilder.canElectLastKnownLeader`): one crash of each of three and one loss of power suffice to
+//! lose what was acknowledged. All else may happen to everybody.
 
 use proptest::{collection::vec, prelude::*, sample::select, strategy::Union};
 

@@ -81,8 +81,11 @@ pub(super) fn replicas_agree(index: &Index<'_>, of: &str) -> Verdict {
         return during.and(Verdict::Unknown { reason });
     }
     // Two leaders that never were are no reason to call it green.
-    let compared = invariants(index, &wanted[..1], concerns, nothing);
-    compared.and(during).and(heals(index, of))
+    let during = match invariants(index, &wanted[..1], concerns, nothing) {
+        compared @ Verdict::Unknown { .. } => compared.and(during),
+        _ => during,
+    };
+    during.and(heals(index, of))
 }
 
 /// The metadata log's committed records stay, and nobody shows others.
@@ -135,15 +138,34 @@ pub(super) fn committed_reads_stable(index: &Index<'_>, group: &str) -> Verdict 
                 _ => continue,
             };
             let lost = Vanished { record: first, partition, offset, since, now, shown };
-            let story = index.scene.partition(partition);
-            let story = story.and_then(|scene| lost_by_election(scene, offset, since));
-            let cause = story.as_ref().map_or(Cause::Unexplained, |story| story.cause);
-            let why = story.map_or(Vec::new(), |story| story.why);
+            let (cause, why) = why_vanished(index, partition, offset, since);
             let key = (partition, cause);
             breaches.add(key, at(partition, offset), || lost.violation(event, cause, why));
         }
     }
     Verdict::of(index, examined, breaches.into_violations(), "no record was delivered")
+}
+
+/// A replica showed what was not committed, or it was and a leader was elected without it.
+fn why_vanished(
+    index: &Index<'_>,
+    partition: &TopicPartition,
+    offset: Offset,
+    since: EventId,
+) -> (Cause, Vec<Evidence>) {
+    let shown = index.scene.breaches().iter().find(|Breach { invariant, violation, .. }| {
+        let records = &violation.records;
+        *invariant == Invariant::ReplicasAgree
+            && violation.cause == Cause::ShownBeforeTruncation
+            && records.contains(&at(partition, offset))
+            && violation.why.iter().any(|evidence| evidence.event <= since)
+    });
+    if let Some(Breach { violation, .. }) = shown {
+        return (violation.cause, violation.why.clone());
+    }
+    let scene = index.scene.partition(partition);
+    let story = scene.and_then(|scene| lost_by_election(scene, offset, since));
+    story.map_or((Cause::Unexplained, Vec::new()), |story| (story.cause, story.why))
 }
 
 /// A record that was read, and what is in its place.

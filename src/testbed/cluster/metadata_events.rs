@@ -16,6 +16,9 @@ use crate::{
 };
 
 /// How far the metadata log has been told; shared by all brokers.
+///
+/// A broker that begins with a snapshot hears of no single changes. None of them is missed: whoever made the snapshot
+/// had replayed all that is in it, and told of what nobody else had told by then.
 #[derive(Clone, Default)]
 pub(super) struct MetadataTold(Arc<Mutex<Offset>>);
 
@@ -26,6 +29,13 @@ impl MetadataTold {
         let is_news = offset >= *told;
         *told = (*told).max(offset + 1);
         is_news
+    }
+
+    /// A controller leads with a log that ends there. Where that is before what was told, committed metadata was lost,
+    /// and what takes its place is news.
+    pub fn goes_on_from(&self, end: Offset) {
+        let mut told = self.0.lock().expect("no panic while it is locked");
+        *told = (*told).min(end);
     }
 }
 

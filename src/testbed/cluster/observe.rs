@@ -2,7 +2,8 @@
 
 use crate::{
     kafka::{
-        broker::{Event, MetadataChange, Observer},
+        broker::{Event, MetadataChange, Observer, ReplicaChange},
+        metadata::METADATA_TOPIC,
         types::{Offset, TopicPartition},
     },
     testbed::{
@@ -88,6 +89,11 @@ impl Observer for BrokerJournal {
                 EventKind::AppendRejected { partition, error: error.into() }
             }
             Event::Replica { partition, topic_id, change } => {
+                if let ReplicaChange::Leads { start, .. } = change
+                    && partition.topic.as_str() == METADATA_TOPIC
+                {
+                    self.told.goes_on_from(start);
+                }
                 replica_events::kind_of(partition, topic_id, change)
             }
             Event::LogStartMoved { partition, offset } => {

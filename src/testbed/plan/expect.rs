@@ -129,6 +129,12 @@ pub enum Cause {
     /// A replica that was not in sync was elected.
     UncleanElection,
     WipedDisk,
+    /// A follower did not cut off what its leader has not, and went on behind it.
+    NotTruncated,
+    /// A follower went on in an epoch it had not heard of, behind what its leader had cut off.
+    StaleFollower,
+    /// A follower showed records as committed that it was about to cut off.
+    ShownBeforeTruncation,
     /// Fewer replicas were in sync than `min.insync.replicas`.
     NotEnoughReplicas,
     /// Nobody led the partition, or nobody who could be reached.

@@ -1,6 +1,7 @@
 //! A producer's program: sends its records at their pace and writes down every outcome.
 
 use std::{
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -46,7 +47,15 @@ pub(super) struct ProducerApp {
 }
 
 /// A send on its way: what was sent and how it ended.
-type Pending = BoxFuture<'static, (Sent, Result<RecordMetadata, SendError>)>;
+type Pending = BoxFuture<'static, Ended>;
+
+type Ended = (Sent, Result<RecordMetadata, SendError>);
+
+/// A send that the application makes anew.
+struct Again {
+    number: u64,
+    attempt: u32,
+}
 
 struct Sent {
     id: RecordId,
@@ -57,7 +66,8 @@ struct Sent {
 struct Run {
     app: Arc<ProducerApp>,
     env: Env,
-    producer: Producer,
+    /// Alone, but for a call that is under way.
+    producer: Arc<Producer>,
     pending: FuturesUnordered<Pending>,
     rng: ChaCha8Rng,
     /// A send failed and the plan says to stop then.
@@ -71,6 +81,7 @@ pub(super) fn program(app: Arc<ProducerApp>) -> Program {
             app.control.begin();
             let observer = Arc::new(app.journal.clone());
             let producer = Producer::new(&env, &app.bootstrap, app.config.clone(), Some(observer));
+            let producer = Arc::new(producer);
             let rng = env.rng.stream("app");
             let pending = FuturesUnordered::new();
             Run { app, env, producer, pending, rng, gave_up: false }.run().await
@@ -83,7 +94,8 @@ impl Run {
         self.send_all().await;
         let app = Arc::clone(&self.app);
         if app.plan.app.flush {
-            self.producer.flush().await;
+            let producer = Arc::clone(&self.producer);
+            self.hearing(async move { producer.flush().await }).await;
         }
         // An abandoned producer ends with its outcomes unheard.
         if app.plan.app.exit == ProducerExit::Close || app.plan.app.flush {
@@ -91,7 +103,8 @@ impl Run {
         }
         let abandoned = self.pending.len() as u64;
         if app.plan.app.exit == ProducerExit::Close {
-            self.producer.close(CLOSE_TIMEOUT).await;
+            let producer = Arc::into_inner(self.producer).expect("no call is under way");
+            producer.close(CLOSE_TIMEOUT).await;
         }
         app.journal.record(None, EventKind::ProducerDone { abandoned });
         Exit::Orderly
@@ -128,13 +141,38 @@ impl Run {
         }
     }
 
+    /// Takes outcomes as they come while a call of the producer lasts, as Java's callbacks do: what was known
+    /// when is part of the history. What is to be sent again waits for the call, which may itself wait for room.
+    async fn hearing<T>(&mut self, call: impl Future<Output = T> + Send) -> T {
+        let mut call = pin!(call);
+        let mut again = Vec::new();
+        let result = loop {
+            tokio::select! {
+                biased;
+                result = &mut call => break result,
+                Some(ended) = self.pending.next() => again.extend(self.hear(ended)),
+            }
+        };
+        for next in again {
+            self.resend(next).await;
+        }
+        result
+    }
+
     async fn await_outcomes(&mut self) {
         while let Some(ended) = self.pending.next().await {
             self.ended(ended).await;
         }
     }
 
-    async fn ended(&mut self, (sent, result): (Sent, Result<RecordMetadata, SendError>)) {
+    async fn ended(&mut self, ended: Ended) {
+        if let Some(next) = self.hear(ended) {
+            self.resend(next).await;
+        }
+    }
+
+    /// Writes the outcome down; returns what the plan wants to be sent again.
+    fn hear(&mut self, (sent, result): Ended) -> Option<Again> {
         let failed = result.is_err();
         let Sent { id, invoked } = sent;
         let (number, attempt) = (id.number, id.attempt);
@@ -153,13 +191,17 @@ impl Run {
         let partition = at.map(|at| at.partition);
         let kind = EventKind::SendEnded { record: id, outcome, partition, offset };
         self.app.journal.record(Some(invoked), kind);
-        if failed {
-            match self.app.plan.app.on_error {
-                OnSendError::Ignore => {}
-                OnSendError::Stop => self.gave_up = true,
-                OnSendError::Resend => Box::pin(self.send(number, attempt + 1)).await,
-            }
+        match self.app.plan.app.on_error {
+            OnSendError::Resend if failed => return Some(Again { number, attempt: attempt + 1 }),
+            OnSendError::Stop if failed => self.gave_up = true,
+            _ => {}
         }
+        None
+    }
+
+    /// Boxed, since a send hears outcomes while it waits, and those may want a send.
+    fn resend(&mut self, Again { number, attempt }: Again) -> BoxFuture<'_, ()> {
+        Box::pin(self.send(number, attempt))
     }
 
     async fn send(&mut self, number: u64, attempt: u32) {
@@ -181,7 +223,9 @@ impl Run {
             value: Some(Bytes::from(id.to_string())),
         }];
         let sent = Sent { id, invoked };
-        match self.producer.send(record).await {
+        let producer = Arc::clone(&self.producer);
+        let result = self.hearing(async move { producer.send(record).await }).await;
+        match result {
             Ok(future) => self.pending.push(Box::pin(async move { (sent, future.await) })),
             Err(error) => self.pending.push(Box::pin(async move { (sent, Err(error)) })),
         }

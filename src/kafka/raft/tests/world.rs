@@ -239,8 +239,13 @@ impl World {
         loop {
             let mut changed = false;
             for effect in effects {
+                let node = &self.nodes[at];
+                let leads = node.quorum.as_ref().is_some_and(|it| it.role() == RoleName::Leader);
                 let crash = match effect {
-                    Effect::BecameLeader { .. } => self.weather.first_commit_crash,
+                    // The first that it calls committed, if it does not act as controller yet.
+                    Effect::HighWatermarkMoved(_) if leads && !node.active => {
+                        self.weather.first_commit_crash
+                    }
                     _ => self.weather.mid_call_crash,
                 };
                 changed |= self.perform(at, effect);

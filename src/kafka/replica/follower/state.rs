@@ -77,7 +77,13 @@ pub struct Follower {
     /// Whether fetches name the last epoch.
     divergence: DivergenceCheck,
     delayed_until: Option<Instant>,
+    /// A cut that waits for the fetcher's next turn, and the end of the log then.
+    cut_later: Option<(Instant, Offset)>,
 }
+
+/// How long a cut waits that does not come with its answer. Kafka's fetcher goes through all partitions of a response
+/// and cuts then (`AbstractFetcherThread.truncateOnFetchResponse`), while others go on reading.
+const TURN: Duration = Duration::from_millis(1);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum DivergenceCheck {
@@ -108,6 +114,7 @@ impl Follower {
             phase: start.phase,
             divergence: start.divergence,
             delayed_until: None,
+            cut_later: None,
         }
     }
 
@@ -116,7 +123,7 @@ impl Follower {
     }
 
     pub(in super::super) fn next_request(&self, facts: Facts<'_>) -> Option<FollowerRequest> {
-        if self.delayed_until.is_some_and(|until| facts.now < until) {
+        if self.delayed_until.is_some_and(|until| facts.now < until) || self.cut_later.is_some() {
             return None;
         }
         self.request(facts.log)
@@ -177,17 +184,20 @@ impl Follower {
                 }
             }
             Answer::Diverging { epoch, end, high_watermark } => {
-                match self.policy.follower_applies {
-                    FollowerApplies::HighWatermarkThenTruncate => {
-                        effects.push(Effect::SetHighWatermark(high_watermark));
-                    }
-                    // What is below the leader's high watermark is not this log's until it is cut.
-                    FollowerApplies::TruncateThenHighWatermark => {}
-                }
                 // Where the logs still part, the next fetch tells.
                 let (Truncated::Further(to) | Truncated::Enough(to)) =
                     truncation_by_epoch_end(log, Some((Some(epoch), end)));
-                effects.push(Effect::TruncateTo(to));
+                match self.policy.follower_applies {
+                    FollowerApplies::HighWatermarkThenTruncate => {
+                        effects.push(Effect::SetHighWatermark(high_watermark));
+                        self.cut_later = Some((facts.now + TURN, to));
+                    }
+                    // What is below the leader's high watermark is not this log's until it is cut. When that is
+                    // shows to nobody, so it is done at once.
+                    FollowerApplies::TruncateThenHighWatermark => {
+                        effects.push(Effect::TruncateTo(to));
+                    }
+                }
             }
             Answer::EpochEnd(epoch_end) => self.take_epoch_end(log, epoch_end, effects),
             Answer::Offset(offset) => self.take_offset(log, offset, effects),
@@ -251,10 +261,14 @@ impl Follower {
     }
 
     pub(in super::super) fn next_deadline(&self) -> Instant {
-        self.delayed_until.unwrap_or(Instant::FAR_FUTURE)
+        let cut = self.cut_later.map(|(at, _)| at);
+        self.delayed_until.into_iter().chain(cut).min().unwrap_or(Instant::FAR_FUTURE)
     }
 
-    pub(in super::super) fn handle_deadline(&mut self, now: Instant) {
+    pub(in super::super) fn handle_deadline(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         self.delayed_until = self.delayed_until.filter(|until| now < *until);
+        if let Some((_, to)) = self.cut_later.take_if(|(at, _)| *at <= now) {
+            effects.push(Effect::TruncateTo(to));
+        }
     }
 }

@@ -86,7 +86,7 @@ impl Partition<'_> {
 
     /// The breach, with its cause.
     pub(super) fn blame(&mut self, seen: Seen, fates: &Fates<'_>) -> Breach {
-        let Seen { invariant, what, offsets, mut why } = seen;
+        let Seen { invariant, what, offsets, mut why, fork: _ } = seen;
         let loss = match invariant {
             // Nothing permits these.
             Invariant::OneLeaderPerEpoch

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::{
     blame::Fates,
     committed::Shown,
+    fork::Fork,
     invariant::{Invariant, Seen},
     log::Placed,
     partition::{Partition, Word},
@@ -86,7 +87,7 @@ impl<'a> Partition<'a> {
         let last = self.committed.end() + -1;
         let there = log.at(first.batch.base).map(|placed| placed.event);
         let seen = self.gone(event, &first, last, there);
-        self.committed.forget_from(first.batch.base);
+        self.forget_committed(first.batch.base);
         Some(seen)
     }
 
@@ -152,7 +153,7 @@ impl<'a> Partition<'a> {
                 }
                 let last = self.committed.end() + -1;
                 seen.get_or_insert_with(|| self.gone(event, &shown, last, Some(there)));
-                self.committed.forget_from(batch.base);
+                self.forget_committed(batch.base);
             }
             let shown = Shown { batch, by: &event.node, epoch, event: event.id };
             self.committed.push(shown);
@@ -179,7 +180,8 @@ impl<'a> Partition<'a> {
             Evidence::new(event.id, format!("{node}'s high watermark rises to {to}")),
         ];
         let offsets = Some((offset, placed.batch.last.min(to + -1)));
-        Some(Seen { offsets, ..Seen::new(Invariant::ReplicasAgree, what, why) })
+        let fork = Some(Fork { node: node.clone(), own: placed, event: event.id });
+        Some(Seen { offsets, fork, ..Seen::new(Invariant::ReplicasAgree, what, why) })
     }
 
     /// Every member of the ISR has what its leader counts as committed. The ISR is the one the leader knows, or

@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
+use super::fork::Fork;
 use crate::{
     kafka::types::TopicPartition,
     testbed::checker::{Evidence, Violation},
@@ -92,10 +93,12 @@ pub(super) struct Seen {
     /// First and last offset concerned.
     pub offsets: Option<(crate::kafka::types::Offset, crate::kafka::types::Offset)>,
     pub why: Vec<Evidence>,
+    /// The records that differ, where it is about such.
+    pub fork: Option<Fork>,
 }
 
 impl Seen {
     pub fn new(invariant: Invariant, what: impl Into<Arc<str>>, why: Vec<Evidence>) -> Self {
-        Seen { invariant, what: what.into(), offsets: None, why }
+        Seen { invariant, what: what.into(), offsets: None, why, fork: None }
     }
 }

@@ -9,6 +9,7 @@
 mod blame;
 mod committed;
 mod ends;
+mod fork;
 mod heal;
 mod invariant;
 mod log;

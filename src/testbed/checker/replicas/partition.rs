@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     blame::Loss,
     committed::Committed,
+    fork::{Followed, Told},
     invariant::Invariant,
     log::{Placed, ReplicaLog},
 };
@@ -24,6 +25,9 @@ pub(in crate::testbed::checker) struct Replica<'a> {
     pub(super) leads: Option<(i32, EventId)>,
     /// Since when it misses records that nobody told it to cut, until it has them again.
     pub(super) loss: Option<Loss>,
+    /// Whom it has followed, and where it heard that logs part, in order.
+    pub(super) followed: Vec<Followed<'a>>,
+    pub(super) told: Vec<Told<'a>>,
     /// The ISR it knows, by the partition epoch.
     pub(super) confirmed: Option<(i32, BTreeSet<&'a str>)>,
 }
@@ -100,8 +104,8 @@ pub(in crate::testbed::checker) struct Partition<'a> {
     pub(super) elections: BTreeMap<i32, (ElectionKind, EventId)>,
     pub takeovers: Vec<Takeover<'a>>,
     pub cuts: Vec<Cut<'a>>,
-    /// What was taken from producers: first offset, last, and the event.
-    pub(super) appends: Vec<(Offset, Offset, EventId)>,
+    /// What was taken from producers.
+    pub(super) appends: Vec<Placed>,
     /// How much was held against each invariant, in their order.
     examined: [u64; Invariant::ALL.len()],
     /// The loss that explains what went wrong later.
@@ -171,19 +175,35 @@ impl<'a> Partition<'a> {
         others.map(end).collect()
     }
 
-    /// When the record at the offset was taken from its producer, the last time before `before`.
-    pub fn appended(&self, offset: Offset, before: EventId) -> Option<EventId> {
-        let covers = |(first, last, event): &&(Offset, Offset, EventId)| {
-            *event < before && *first <= offset && offset <= *last
+    /// What is shown from here on takes the place of what was, and replicas are compared with it anew.
+    pub(super) fn forget_committed(&mut self, from: Offset) {
+        self.committed.forget_from(from);
+        for replica in self.replicas.values_mut() {
+            replica.compared = replica.compared.min(from);
+        }
+    }
+
+    /// When a record that was known of at `before`, and is not in the log in the end, was taken from its producer:
+    /// the last append at its offset. What is there in the end is another record, also where it was taken
+    /// first: an answer may come after others have taken the place.
+    pub fn lost_append(&self, offset: Offset, before: EventId) -> Option<EventId> {
+        let leader = self.word.as_ref().and_then(|word| word.leader);
+        let stays = leader.and_then(|leader| self.replicas.get(&**leader)?.log.at(offset));
+        let is_lost = |placed: &&Placed| {
+            placed.event < before && stays.is_none_or(|stays| stays.batch != placed.batch)
         };
-        self.appends.iter().rfind(covers).map(|(_, _, event)| *event)
+        self.appends_at(offset).rfind(is_lost).map(|placed| placed.event)
     }
 
     /// The first append at the offset after `after`.
     pub fn appended_after(&self, offset: Offset, after: EventId) -> Option<EventId> {
-        let covers = |(first, last, event): &&(Offset, Offset, EventId)| {
-            *event > after && *first <= offset && offset <= *last
-        };
-        self.appends.iter().find(covers).map(|(_, _, event)| *event)
+        let later = self.appends_at(offset).find(|placed| placed.event > after);
+        later.map(|placed| placed.event)
+    }
+
+    fn appends_at(&self, offset: Offset) -> impl DoubleEndedIterator<Item = &Placed> {
+        let covers =
+            move |placed: &&Placed| placed.batch.base <= offset && offset <= placed.batch.last;
+        self.appends.iter().filter(covers)
     }
 }

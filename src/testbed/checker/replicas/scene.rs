@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     METADATA,
     blame::{Fate, Fates, Loss},
+    fork::{Followed, Fork, Told},
     heal,
     invariant::{Breach, Invariant, Seen},
+    log::Placed,
     partition::{Cut, Partition, Takeover, Word},
 };
 use crate::{
@@ -30,6 +32,8 @@ pub(in crate::testbed::checker) struct Scene<'a> {
     /// Brokers the controller has fenced.
     fenced: BTreeSet<&'a str>,
     breaches: Vec<Breach>,
+    /// Breaches that nothing explains yet, and the records that differ there.
+    forks: Vec<(usize, &'a TopicPartition, Fork)>,
     /// The end was reached: what must be healed is judged at the last event.
     checking: Option<EventId>,
 }
@@ -42,12 +46,14 @@ impl<'a> Scene<'a> {
             fates: BTreeMap::new(),
             fenced: BTreeSet::new(),
             breaches: Vec::new(),
+            forks: Vec::new(),
             checking: None,
         };
         history.events.iter().for_each(|event| scene.take(event));
         if let Some(event) = scene.checking {
             scene.judge_end(event);
         }
+        scene.explain_forks();
         scene
     }
 
@@ -83,8 +89,14 @@ impl<'a> Scene<'a> {
         let seen = judge(partition, setup);
         if !seen.is_empty() {
             let partition = self.partitions.get_mut(id).expect("made above");
-            let fates = &self.fates;
-            self.breaches.extend(seen.into_iter().map(|seen| partition.blame(seen, fates)));
+            for mut seen in seen {
+                let fork = seen.fork.take();
+                let breach = partition.blame(seen, &self.fates);
+                if breach.violation.cause == Cause::Unexplained {
+                    self.forks.extend(fork.map(|fork| (self.breaches.len(), id, fork)));
+                }
+                self.breaches.push(breach);
+            }
         }
     }
 
@@ -92,6 +104,7 @@ impl<'a> Scene<'a> {
         match &event.kind {
             EventKind::Leads { .. }
             | EventKind::Follows { .. }
+            | EventKind::Diverged { .. }
             | EventKind::HighWatermark { .. }
             | EventKind::IsrConfirmed { .. } => self.take_role(event),
             EventKind::Appended { .. }
@@ -159,11 +172,17 @@ impl<'a> Scene<'a> {
                     partition.leads(event, *epoch, *start, &stops)
                 });
             }
-            EventKind::Follows { partition, topic_id, .. } => {
+            EventKind::Follows { partition, topic_id, leader, epoch } => {
                 let partition = self.entry(partition);
                 partition.of_topic(topic_id);
                 let replica = partition.replica(&event.node);
+                let (leader, epoch) = (leader.as_ref(), *epoch);
+                replica.followed.push(Followed { event: event.id, leader, epoch });
                 (replica.leads, replica.confirmed) = (None, None);
+            }
+            EventKind::Diverged { partition, leader, end, .. } => {
+                let replica = self.entry(partition).replica(&event.node);
+                replica.told.push(Told { event: event.id, leader, end: *end });
             }
             EventKind::HighWatermark { partition, offset } => {
                 self.judge(partition, |partition, setup| {
@@ -271,6 +290,20 @@ impl<'a> Scene<'a> {
         }
     }
 
+    /// With all of the history known.
+    fn explain_forks(&mut self) {
+        for (breach, id, fork) in std::mem::take(&mut self.forks) {
+            let partition = self.partitions.get(id);
+            let Some((cause, why)) = partition.and_then(|partition| partition.why(&fork)) else {
+                continue;
+            };
+            let violation = &mut self.breaches[breach].violation;
+            violation.cause = cause;
+            violation.why.extend(why);
+            violation.why.sort_by_key(|evidence| evidence.event);
+        }
+    }
+
     /// What must be so when everything has healed and settled.
     fn judge_end(&mut self, event: EventId) {
         let ids: Vec<_> = self.partitions.keys().copied().collect();
@@ -300,7 +333,7 @@ impl<'a> Partition<'a> {
     }
 
     fn appended_by_leader(&mut self, event: &'a Event, batch: BatchAt) -> Vec<Seen> {
-        self.appends.push((batch.base, batch.last, event.id));
+        self.appends.push(Placed { batch, event: event.id });
         let led = self.leaders.values().any(|(node, _)| **node == event.node);
         let leads = self.replicas.get(&*event.node).and_then(|replica| replica.leads);
         self.append(&event.node, batch, event.id);

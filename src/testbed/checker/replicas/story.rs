@@ -28,7 +28,7 @@ pub(in crate::testbed::checker) fn lost_by_election(
     offset: Offset,
     acked: EventId,
 ) -> Option<LostByElection> {
-    let appended = partition.appended(offset, acked)?;
+    let appended = partition.lost_append(offset, acked)?;
     let takeover = partition
         .takeovers
         .iter()

@@ -185,6 +185,92 @@ fn a_follower_that_shows_other_records_is_divergent() {
     assert_eq!(after(fetched), [""; 0]);
 }
 
+/// b2 leads with another record at 2 than b1 has, and has shown it.
+const DEPOSED: &str = "
+    b1 writes 2 0
+    c shrinks b2,b3
+    c elects b2
+    b2 leads 1@2
+    b3 follows b2 1
+    b2 writes 2 1 =5
+    b3 copies 2 1 =5
+    b2 shows 3
+    b1 follows b2 1
+    ";
+
+#[test]
+fn a_divergence_names_what_the_follower_left_undone() {
+    let after = |lines: &str| after(&format!("{DEPOSED}{lines}"));
+    assert_eq!(after("b1 parts b2@2\n b1 cuts 3..2\n b1 copies 2 1 =5\n b1 shows 3"), [""; 0]);
+    let shown = after("b1 parts b2@2\n b1 shows 3\n b1 cuts 3..2\n b1 copies 2 1 =5");
+    assert_eq!(shown, ["!replicas-agree ShownBeforeTruncation"]);
+    let kept = "
+        b1 shows 3
+        b2 writes 3 1
+        b3 copies 3 1
+        b1 copies 3 1
+        c grows b1,b2,b3
+        b2 shows 4
+        trial checks";
+    assert_eq!(after(kept), ["!replicas-agree NotTruncated", "!heals NotTruncated"]);
+}
+
+#[test]
+fn a_follower_that_sleeps_through_epochs_is_a_stale_one() {
+    let lines = "
+        b1 writes 2 0
+        b3 copies 2 0
+        c shrinks b1,b2
+        c elects b2
+        b2 leads 1@2
+        b1 follows b2 1
+        b1 cuts 3..2
+        b2 writes 2 1 =5
+        b1 copies 2 1 =5
+        b2 shows 3
+        c elects b1
+        b1 leads 2@3
+        b2 follows b1 2
+        b1 writes 3 2
+        b2 copies 3 2
+        b3 copies 3 2
+        b3 shows 4";
+    let history = history_of(&format!("{BEGIN}{lines}"));
+    let breaches = Index::of(&history).scene.breaches().to_vec();
+    let [breach] = &breaches[..] else { panic!("{breaches:?}") };
+    assert_eq!(breach.violation.cause, Cause::StaleFollower);
+    assert_eq!(
+        says(&breach.violation),
+        [
+            "b3 follows b1 in epoch 0, and hears of no later one",
+            "b3 has its record at 2",
+            "b1 truncates 3 to 2",
+            "b2 showed orders-0@2 as committed",
+            "b3 takes a record of epoch 2 at 3, behind its own",
+            "b3's high watermark rises to 4",
+        ]
+    );
+}
+
+/// What a leader took over without is compared anew, with those that have shown it long ago.
+#[test]
+fn a_replica_that_came_back_with_more_is_compared_again() {
+    let lines = "
+        b1 crashes
+        b2 cuts 2..1
+        c elects b2
+        b2 leads 1@1
+        b2 writes 1 1 =5
+        b2 shows 2
+        b1 boots
+        b1 follows b2 1
+        b1 copies 2 1
+        b1 shows 3";
+    let told = after(lines);
+    assert_eq!(told[0], "!committed-stays TruncatedAfterElection");
+    assert!(told.contains(&"!replicas-agree NotTruncated".to_owned()), "{told:?}");
+}
+
 #[test]
 fn what_compaction_wrote_anew_is_not_compared() {
     let lines =
@@ -301,6 +387,14 @@ fn a_record_lost_by_an_election_has_its_tale() {
     assert_eq!(told(&lines), [""; 0], "it was never committed");
     let unclean = lines.replace("c elects b2", "c elects b2 unclean");
     breach(guarantee, "shop", &unclean, Cause::UncleanElection, "0@2 0@3");
+    // An answer that comes late is that of the lost record still, not of what has taken its place.
+    let late = lines.replace("shop acks 0..3", "").replace("b1 boots", "shop acks 0..3\n b1 boots");
+    let violation = breach(guarantee, "shop", &late, cause, "0@2 0@3");
+    let said = says(&violation);
+    assert_eq!(
+        said[3..5],
+        ["offset 2 is taken by another record", "shop#2 was acked at orders-0@2"]
+    );
 }
 
 #[test]

@@ -11,6 +11,7 @@
 //! b2 copies 0..4 0
 //! b1 shows 5                  its high watermark
 //! b1 confirms b1,b2 1         the leader knows this ISR of partition epoch 1
+//! b2 parts b1@3               is told that its log parts from b1's at 3
 //! b2 cuts 5..3
 //! b2 finds 0..2 0             what lies on its disk
 //! b2 boots
@@ -135,6 +136,11 @@ impl Script {
                 let (from, to) = words[0].split_once("..").unwrap();
                 let (from, to) = (Offset(from.parse().unwrap()), Offset(to.parse().unwrap()));
                 EventKind::LogTruncated { partition, from, to }
+            }
+            "parts" => {
+                let (leader, end) = words[0].split_once('@').unwrap();
+                let (leader, end) = (leader.into(), Offset(end.parse().unwrap()));
+                EventKind::Diverged { partition, leader, epoch: 0, end }
             }
             "finds" => EventKind::LogContents { partition, batches: batches(words) },
             "writes" | "copies" => {
