@@ -106,52 +106,25 @@ impl Part {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        io,
-        sync::{Arc, Mutex},
-    };
+    use std::{io, sync::Arc};
 
     use bytes::BytesMut;
     use proptest::prelude::*;
 
     use super::{CHUNK_BYTES, Response};
     use crate::{
-        env::{BoxFuture, File},
-        kafka::log::Slice,
+        env::{Disk, File, OpenMode},
+        kafka::log::{Slice, tests::memory_disk::MemoryDisk},
     };
 
-    /// A file that can be read, and cut.
-    struct MemoryFile(Mutex<Vec<u8>>);
-
-    impl File for MemoryFile {
-        fn read_at(&self, position: u64, buf: &mut [u8]) -> io::Result<usize> {
-            let bytes = self.0.lock().unwrap();
-            let rest = bytes.get(position as usize..).unwrap_or_default();
-            let count = rest.len().min(buf.len());
-            buf[..count].copy_from_slice(&rest[..count]);
-            Ok(count)
-        }
-
-        fn write_at(&self, _: u64, _: &[u8]) -> io::Result<()> {
-            Err(io::ErrorKind::Unsupported.into())
-        }
-
-        fn len(&self) -> u64 {
-            self.0.lock().unwrap().len() as u64
-        }
-
-        fn set_len(&self, len: u64) -> io::Result<()> {
-            self.0.lock().unwrap().resize(len as usize, 0);
-            Ok(())
-        }
-
-        fn sync(&self) -> BoxFuture<'static, io::Result<()>> {
-            Box::pin(std::future::ready(Ok(())))
-        }
+    fn file(size: usize) -> Arc<dyn File> {
+        let file = MemoryDisk::default().open("records", OpenMode::Create).unwrap();
+        file.write_at(0, &bytes(size)).unwrap();
+        file
     }
 
-    fn file(size: usize) -> Arc<MemoryFile> {
-        Arc::new(MemoryFile(Mutex::new((0..size).map(|at| at as u8).collect())))
+    fn bytes(size: usize) -> Vec<u8> {
+        (0..size).map(|at| at as u8).collect()
     }
 
     fn sent(mut response: Response) -> io::Result<Vec<u8>> {
@@ -178,7 +151,7 @@ mod tests {
             tail in 0..9_usize,
         ) {
             let file = file(3 * CHUNK_BYTES);
-            let bytes = file.0.lock().unwrap().clone();
+            let bytes = bytes(3 * CHUNK_BYTES);
             let (mut frame, mut places, mut slices) = (BytesMut::new(), Vec::new(), Vec::new());
             let mut expected = Vec::new();
             for (before, size, position) in records {

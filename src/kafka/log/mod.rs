@@ -24,7 +24,7 @@ mod scan;
 mod segment;
 mod snapshot;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod truncate;
 
 pub use append::{AppendInfo, AppendOrigin, Outcome};

@@ -1,6 +1,6 @@
 //! What sessions remember, tell and refuse, and who gives way to whom.
 
-use std::{collections::HashSet, io, sync::Arc, time::Duration};
+use std::{collections::HashSet, time::Duration};
 
 use kafka_protocol::messages::FetchResponse;
 use proptest::prelude::*;
@@ -10,9 +10,9 @@ use super::{
     cache::{Limits, SessionCache},
 };
 use crate::{
-    env::{BoxFuture, File, Instant},
+    env::{Disk, Instant, OpenMode},
     kafka::{
-        log::Slice,
+        log::{Slice, tests::memory_disk::MemoryDisk},
         protocol::ResponseError,
         types::{Offset, TopicName},
     },
@@ -69,41 +69,18 @@ struct State {
 
 const QUIET: State = State { watermark: 5, start: 0, records: false, error: None };
 
-/// Where records would lie: a session looks at none.
-struct NoFile;
-
-impl File for NoFile {
-    fn read_at(&self, _: u64, _: &mut [u8]) -> io::Result<usize> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-
-    fn write_at(&self, _: u64, _: &[u8]) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-
-    fn len(&self) -> u64 {
-        0
-    }
-
-    fn set_len(&self, _: u64) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-
-    fn sync(&self) -> BoxFuture<'static, io::Result<()>> {
-        Box::pin(std::future::ready(Err(io::ErrorKind::Unsupported.into())))
-    }
-}
-
 fn answers(turn: &Turn, state: impl Fn(i32) -> State) -> Vec<Answered> {
     let found = |key: &PartitionKey| {
         let State { watermark, start, records, error } = state(key.partition);
+        // A session looks at none of the records.
+        let empty = || MemoryDisk::default().open("records", OpenMode::Create).unwrap();
         Found {
             error,
             high_watermark: Offset(watermark),
             log_start: Offset(start),
             instead: None,
             leader: None,
-            records: records.then(|| Slice::new(Arc::new(NoFile), 0, 7)),
+            records: records.then(|| Slice::new(empty(), 0, 7)),
         }
     };
     let answered =

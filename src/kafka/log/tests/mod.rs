@@ -6,7 +6,7 @@ mod cleaning;
 mod fixture;
 mod flushing;
 mod historical;
-mod memory_disk;
+pub mod memory_disk;
 mod model;
 mod reading;
 mod recovering;

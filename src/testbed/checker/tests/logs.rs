@@ -179,3 +179,42 @@ fn an_accepted_commit_that_is_forgotten_is_a_lost_commit() {
     holds(Guarantee::OffsetsAgree, "orders", &later.replace("committed 3", "committed 7"));
     assert_eq!(breaches(Guarantee::OffsetsAgree, "orders", &later).len(), 1);
 }
+
+#[test]
+fn a_record_that_never_came_before_an_acked_one_is_a_gap() {
+    let lines = "
+        shop sends shop#0 shop#1
+        shop hears-of 0=shop#1
+        shop gives-up-on shop#0
+        log 0=shop#1";
+    let (guarantee, cause) = (Guarantee::PartitionOrder, Cause::SequenceGap);
+    let violation = breach(guarantee, "orders", lines, cause, "0@0");
+    assert_eq!(
+        says(&violation),
+        [
+            "shop#0 was sent before shop#1",
+            "shop#1 was acked at orders-0@0",
+            "shop#0 was given up, and is in no log",
+        ]
+    );
+    breach(guarantee, "shop", lines, cause, "0@0");
+    unknown(guarantee, "till", lines);
+}
+
+#[test]
+fn a_record_given_up_before_a_later_one_was_acked_is_no_gap() {
+    let order = Guarantee::PartitionOrder;
+    let earlier = "shop sends shop#0 shop#1\n shop gives-up-on shop#0\n shop hears-of 0=shop#1";
+    holds(order, "orders", &format!("{earlier}\n log 0=shop#1"));
+    let sent_later = "shop sends shop#1\n shop hears-of 0=shop#1\n shop doubts shop#0";
+    holds(order, "orders", &format!("{sent_later}\n log 0=shop#1"));
+}
+
+#[test]
+fn a_gap_is_where_the_record_would_have_gone_and_did_not() {
+    let order = Guarantee::PartitionOrder;
+    let lines = "shop sends shop#0 shop#1\n shop hears-of 1=shop#1\n shop gives-up-on shop#0";
+    holds(order, "orders", &format!("{lines}\n log 0=shop#0 1=shop#1"));
+    // Without a key and with another partition it may have gone there.
+    holds(order, "orders", &format!("{lines}\n log 1=shop#1\n log orders-1@"));
+}

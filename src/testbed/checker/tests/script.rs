@@ -160,7 +160,9 @@ impl Script {
 
     fn act(&mut self, node: &str, verb: &str, words: &[&str]) {
         match verb {
-            "sends" | "acks" | "doubts" | "hears-of" => self.produce(node, verb, words),
+            "sends" | "acks" | "doubts" | "gives-up-on" | "hears-of" => {
+                self.produce(node, verb, words)
+            }
             "retries" => {
                 let partition = partitions(&words[..1]).remove(0);
                 let error = "NetworkException".into();
@@ -214,18 +216,20 @@ impl Script {
     }
 
     /// `sends N=ID?`: only invoked. `acks PLACES`: sent where needed, and acknowledged there.
-    /// `doubts ID`: sent with unknown outcome. `hears-of PLACES`: acknowledged, sent before.
+    /// `doubts ID`: sent with unknown outcome; `gives-up-on ID`: the same, sent before. `hears-of PLACES`: acknowledged, sent before.
     fn produce(&mut self, node: &str, verb: &str, words: &[&str]) {
         let sent = |record: &RecordId| EventKind::Sent {
             record: record.clone(),
             topic: "orders".into(),
             key: None,
         };
-        if matches!(verb, "sends" | "doubts") {
+        if matches!(verb, "sends" | "doubts" | "gives-up-on") {
             for word in words {
                 let record: RecordId = word.parse().unwrap();
-                self.event(node, sent(&record));
-                if verb == "doubts" {
+                if verb != "gives-up-on" {
+                    self.event(node, sent(&record));
+                }
+                if verb != "sends" {
                     let outcome = Outcome::Unknown { error: "TimeoutException".into() };
                     let (partition, offset) = (None, Offset(-1));
                     let ended = EventKind::SendEnded { record, outcome, partition, offset };
