@@ -3,11 +3,35 @@
 use indexmap::IndexMap;
 use proptest::{collection::vec, prelude::*, sample::select};
 
-use crate::testbed::plan::{
-    App, AwaitSend, ClientFlavour, ConfigMap, EffectKind, GroupPlan, LoopStep, OnError,
-    OnSendError, ProducerApp, ProducerExit, ProducerPlan, Span, SpanRange, SpanShape, Start,
-    TextTemplate,
+use crate::{
+    kafka::types::TopicPartition,
+    testbed::plan::{
+        App, AwaitSend, ClientFlavour, ConfigMap, EffectKind, GroupPlan, LoopStep, OnError,
+        OnSendError, ProducerApp, ProducerExit, ProducerPlan, Span, SpanRange, SpanShape, Start,
+        TextTemplate,
+    },
 };
+
+/// Sends one record after the other from the beginning, and waits for nothing but the last flush.
+pub(super) fn writer(topic: String, records: u64, every: u64, config: ConfigMap) -> ProducerPlan {
+    ProducerPlan {
+        topic,
+        records,
+        every: up_to(every),
+        key: None,
+        value: TextTemplate("{i}".into()),
+        partition: None,
+        client: ClientFlavour::Java,
+        start: Start::At(Span::default()),
+        app: ProducerApp {
+            flush: true,
+            await_send: AwaitSend::None,
+            on_error: OnSendError::Ignore,
+            exit: ProducerExit::Close,
+        },
+        config,
+    }
+}
 
 /// A producer with one of these settings.
 pub(super) fn producer(
@@ -18,22 +42,14 @@ pub(super) fn producer(
     let keys = select(vec![None, Some("k{i%7}"), Some("k{i%100}")]);
     let awaits = select(vec![AwaitSend::None, AwaitSend::None, AwaitSend::Each]);
     (0..topics, 1..=300u64, 0..=60u64, keys, awaits, settings, 0..=2_000u64).prop_map(
-        |(topic, records, every, key, await_send, config, start)| ProducerPlan {
-            topic: topic_name(topic),
-            records,
-            every: up_to(every),
-            key: key.map(|key| TextTemplate(key.into())),
-            value: TextTemplate("{i}".into()),
-            partition: None,
-            client: ClientFlavour::Java,
-            start: Start::At(Span::from_millis(start)),
-            app: ProducerApp {
-                flush: true,
-                await_send,
-                on_error: OnSendError::Ignore,
-                exit: ProducerExit::Close,
-            },
-            config,
+        |(topic, records, every, key, await_send, config, start)| {
+            let plan = writer(topic_name(topic), records, every, config);
+            ProducerPlan {
+                key: key.map(|key| TextTemplate(key.into())),
+                start: Start::At(Span::from_millis(start)),
+                app: ProducerApp { await_send, ..plan.app },
+                ..plan
+            }
         },
     )
 }
@@ -105,6 +121,11 @@ pub(super) fn group(topics: usize) -> impl Strategy<Value = GroupPlan> {
 
 pub(super) fn topic_name(index: usize) -> String {
     ["orders", "payments"][index].into()
+}
+
+/// The first partition of the first topic.
+pub(super) fn first_partition() -> TopicPartition {
+    TopicPartition::new(topic_name(0).as_str(), 0)
 }
 
 pub(super) fn up_to(millis: u64) -> SpanRange {

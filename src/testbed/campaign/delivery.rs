@@ -3,21 +3,18 @@
 //! Cluster, topics, loops, settings and faults are drawn; what is expected follows from the settings
 //! drawn, by the rules in `claims.rs`.
 
-use indexmap::IndexMap;
 use proptest::{collection::vec, prelude::*};
 
 use super::{
     actors::{config, group, named_groups, named_producers, producer, topic_name},
+    blank::{blank, topic},
     claims::claims,
     draw::Campaign,
     faults::{Kinds, Targets, faults, kinds},
 };
 use crate::testbed::{
     checker::Reached,
-    plan::{
-        ClusterPlan, ConfigMap, Controllers, End, GroupPlan, NetworkPlan, Plan, ProducerPlan,
-        RunPlan, Span, SpanRange, SpanShape, TopicPlan,
-    },
+    plan::{ClusterPlan, ConfigMap, Controllers, GroupPlan, Plan, ProducerPlan, TopicPlan},
 };
 
 pub const DELIVERY: Campaign = Campaign {
@@ -39,10 +36,16 @@ pub const DELIVERY: Campaign = Campaign {
 
 /// Milliseconds of load and faults before everything heals.
 const LOAD_MS: u64 = 20_000;
+const LATENCY_MS: u64 = 4;
 
 fn plans() -> impl Strategy<Value = Plan> {
-    (1..=3u32, kinds(), vec(topic(), 1..=2), any::<bool>()).prop_flat_map(
-        |(brokers, kinds, topics, small_segments)| {
+    (
+        1..=3u32,
+        kinds(),
+        vec((1..=6u32).prop_map(|partitions| topic(partitions, 1)), 1..=2),
+        any::<bool>(),
+    )
+        .prop_flat_map(|(brokers, kinds, topics, small_segments)| {
             let topic_count = topics.len();
             let producers = vec(producer(topic_count, settings()), 1..=3);
             let groups = vec(group(topic_count), 1..=2);
@@ -53,17 +56,7 @@ fn plans() -> impl Strategy<Value = Plan> {
                     (Just(plan), steps).prop_map(|(plan, steps)| Plan { steps, ..plan })
                 },
             )
-        },
-    )
-}
-
-fn topic() -> impl Strategy<Value = TopicPlan> {
-    (1..=6u32).prop_map(|partitions| TopicPlan {
-        partitions,
-        replication_factor: 1,
-        replicas: None,
-        config: ConfigMap::new(),
-    })
+        })
 }
 
 fn settings() -> Vec<ConfigMap> {
@@ -90,49 +83,29 @@ fn assemble(
     producers: Vec<ProducerPlan>,
     groups: Vec<GroupPlan>,
 ) -> Plan {
-    let mut cluster = config(&[
+    let mut config = config(&[
         ("offsets.topic.replication.factor", "1"),
         ("offsets.topic.num.partitions", "4"),
         ("group.initial.rebalance.delay.ms", "500"),
     ]);
     if kinds.power_losses {
         // With one replica only the disk can keep an acknowledged record.
-        cluster.insert("log.flush.interval.messages".into(), "1".into());
+        config.insert("log.flush.interval.messages".into(), "1".into());
     }
     if small_segments {
-        cluster.insert("log.segment.bytes".into(), "4096".into());
+        config.insert("log.segment.bytes".into(), "4096".into());
     }
+    let cluster = ClusterPlan {
+        brokers,
+        controllers: Controllers::usual(brokers),
+        racks: Vec::new(),
+        config,
+    };
     let mut plan = Plan {
-        name: String::new(),
-        title: "a drawn plan".into(),
-        kafka: "4.1".into(),
-        run: RunPlan {
-            seed: 0,
-            end: End::At(Span::from_millis(LOAD_MS)),
-            limit: Span::from_millis(600_000),
-        },
-        network: NetworkPlan {
-            latency: SpanRange {
-                min: Span::from_millis(1),
-                max: Span::from_millis(4),
-                shape: SpanShape::Uniform,
-            },
-            loss: 0.0,
-        },
-        cluster: ClusterPlan {
-            brokers,
-            controllers: Controllers::usual(brokers),
-            racks: Vec::new(),
-            config: cluster,
-        },
-        behaviour: Default::default(),
         topics: topics.into_iter().enumerate().map(|(i, topic)| (topic_name(i), topic)).collect(),
         producers: named_producers(producers),
         groups: named_groups(groups),
-        readers: IndexMap::new(),
-        steps: Vec::new(),
-        expectations: Vec::new(),
-        ignored: Vec::new(),
+        ..blank("a drawn plan", cluster, LOAD_MS, LATENCY_MS)
     };
     plan.expectations = claims(&plan, &[]);
     plan

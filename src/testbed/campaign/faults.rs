@@ -1,11 +1,10 @@
 //! What may go wrong in a drawn plan: some kinds of fault are switched off entirely in some plans, so
 //! that the others get room to show what they can do alone.
 
-use std::ops::RangeInclusive;
+use proptest::{collection::vec, prelude::*, strategy::Union};
 
-use proptest::{collection::vec, prelude::*, sample::select};
-
-use crate::testbed::plan::{Action, Link, Links, NodeRef, Span, Step, Trigger};
+use super::steps::{Drawn, node, span, steps};
+use crate::testbed::plan::{Action, Link, Links, NodeRef, Step};
 
 /// Kinds of fault a plan may hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,14 +51,6 @@ impl Targets {
     }
 }
 
-pub(super) fn node(names: Vec<String>) -> impl Strategy<Value = NodeRef> + Clone {
-    select(names).prop_map(NodeRef::Name)
-}
-
-pub(super) fn span(millis: RangeInclusive<u64>) -> impl Strategy<Value = Span> + Clone {
-    millis.prop_map(Span::from_millis)
-}
-
 /// One client, one broker, and the ways between them.
 fn links(targets: &Targets) -> impl Strategy<Value = Links> + Clone + use<> {
     let pair =
@@ -74,8 +65,7 @@ fn links(targets: &Targets) -> impl Strategy<Value = Links> + Clone + use<> {
 /// Steps that carry out faults of the allowed kinds before `until` milliseconds. Machines that crash
 /// restart after a while, or at the heal.
 pub(super) fn faults(kinds: Kinds, targets: &Targets, until: u64) -> BoxedStrategy<Vec<Step>> {
-    let mut choices: Vec<BoxedStrategy<(Action, Option<Action>)>> = Vec::new();
-    let alone = |action| (action, None);
+    let mut choices: Vec<BoxedStrategy<Drawn>> = Vec::new();
     if kinds.broker_crashes {
         choices.push(node(targets.brokers.clone()).prop_map(crash).boxed());
     }
@@ -83,51 +73,51 @@ pub(super) fn faults(kinds: Kinds, targets: &Targets, until: u64) -> BoxedStrate
         choices.push(node(targets.members.clone()).prop_map(crash).boxed());
     }
     if kinds.power_losses {
-        let cut = node(targets.brokers.clone()).prop_map(|node| {
-            (Action::PowerLoss { node: node.clone() }, Some(Action::Restart { node }))
-        });
+        let cut = node(targets.brokers.clone())
+            .prop_map(|node| Drawn::away(Action::PowerLoss { node: node.clone() }, node));
         choices.push(cut.boxed());
     }
     if kinds.pauses {
         let pause = (node(targets.all()), span(100..=12_000));
         choices.push(
             pause
-                .prop_map(move |(node, by)| alone(Action::Pause { node, lasts: Some(by) }))
+                .prop_map(move |(node, by)| Drawn::Once(Action::Pause { node, lasts: Some(by) }))
                 .boxed(),
         );
     }
     if kinds.stalls {
         let stall = (node(targets.members.clone()), span(100..=15_000));
         choices.push(
-            stall.prop_map(move |(node, lasts)| alone(Action::Stall { node, lasts })).boxed(),
+            stall.prop_map(move |(node, lasts)| Drawn::Once(Action::Stall { node, lasts })).boxed(),
         );
     }
     if kinds.network {
-        choices.push(network(targets).prop_map(alone).boxed());
+        choices.push(network(targets).prop_map(Drawn::Once).boxed());
     }
     if kinds.disks {
         let slow = (node(targets.brokers.clone()), span(5..=200), span(500..=5_000));
         choices.push(
             slow.prop_map(move |(node, by, lasts)| {
-                alone(Action::SlowDisk { node, by, lasts: Some(lasts) })
+                Drawn::Once(Action::SlowDisk { node, by, lasts: Some(lasts) })
             })
             .boxed(),
         );
     }
     if kinds.clocks {
         let skew = (node(targets.all()), -600_000..=600_000i64);
-        choices
-            .push(skew.prop_map(move |(node, by_ms)| alone(Action::Skew { node, by_ms })).boxed());
+        choices.push(
+            skew.prop_map(move |(node, by_ms)| Drawn::Once(Action::Skew { node, by_ms })).boxed(),
+        );
     }
     if choices.is_empty() {
         return Just(Vec::new()).boxed();
     }
-    let fault = (span(0..=until), proptest::strategy::Union::new(choices), span(50..=8_000));
+    let fault = (span(0..=until), Union::new(choices), span(50..=8_000));
     vec(fault, 1..=8).prop_map(steps).boxed()
 }
 
-pub(super) fn crash(node: NodeRef) -> (Action, Option<Action>) {
-    (Action::Crash { node: node.clone() }, Some(Action::Restart { node }))
+pub(super) fn crash(node: NodeRef) -> Drawn {
+    Drawn::away(Action::Crash { node: node.clone() }, node)
 }
 
 fn network(targets: &Targets) -> impl Strategy<Value = Action> + use<> {
@@ -140,19 +130,4 @@ fn network(targets: &Targets) -> impl Strategy<Value = Action> + use<> {
         1 => (links, span(10..=800), lasts)
             .prop_map(|(links, by, lasts)| Action::Delay { links, by, lasts }),
     ]
-}
-
-/// A fault, and its own end some time later where it does not end by itself.
-pub(super) fn steps(faults: Vec<(Span, (Action, Option<Action>), Span)>) -> Vec<Step> {
-    let mut steps = Vec::new();
-    for (index, (at, (action, end), wait)) in faults.into_iter().enumerate() {
-        let id = end.is_some().then(|| format!("fault-{}", index + 1));
-        let after = id.clone();
-        steps.push(Step { id, trigger: Trigger::At(at), action, say: None });
-        if let (Some(action), Some(step)) = (end, after) {
-            let trigger = Trigger::After { step, wait };
-            steps.push(Step { id: None, trigger, action, say: None });
-        }
-    }
-    steps
 }

@@ -7,9 +7,10 @@
 use proptest::{collection::vec, prelude::*};
 
 use super::{
+    actors::config,
     draw::Campaign,
     nemeses::Nemesis,
-    replicas::{Setting, config, plans},
+    small_clusters::{Setting, plans},
 };
 use crate::testbed::plan::{Guarantee, Plan};
 

@@ -5,14 +5,15 @@
 //! campaign also names the states it must sometimes reach; one that never does is vacuous and fails.
 
 mod actors;
+mod blank;
 mod claims;
 mod delivery;
 mod draw;
 mod faults;
 mod historical;
 mod nemeses;
-mod replicas;
 mod replication;
+mod small_clusters;
 mod steps;
 
 pub use delivery::DELIVERY;

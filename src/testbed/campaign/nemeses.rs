@@ -2,10 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::steps::span;
-use crate::{
-    kafka::types::TopicPartition,
-    testbed::plan::{Action, ElectionType, EventName, Link, Links, NodeRef, Span, Step, Trigger},
+use super::{actors::first_partition, small_clusters::ORDERS, steps::span};
+use crate::testbed::plan::{
+    Action, ElectionType, EventName, Link, Links, NodeRef, Span, Step, Trigger,
 };
 
 /// Which event a nemesis waits for.
@@ -40,12 +39,8 @@ impl Nemesis {
     }
 }
 
-fn orders() -> TopicPartition {
-    TopicPartition::new("orders", 0)
-}
-
 fn leader() -> NodeRef {
-    NodeRef::Leader(orders())
+    NodeRef::Leader(first_partition())
 }
 
 fn named(name: &str) -> NodeRef {
@@ -79,14 +74,14 @@ fn hold(links: Links, millis: u64) -> Action {
 
 fn isr_change_answer((wait, _, count): (Span, Span, u64)) -> Vec<Step> {
     let asked = when(EventName::IsrChangeAsked, "orders-0", count, None);
-    let crash = Action::Crash { node: NodeRef::Isr(orders()) };
+    let crash = Action::Crash { node: NodeRef::Isr(first_partition()) };
     let back = Action::Restart { node: NodeRef::Step("nemesis-kill".into()) };
     vec![
         step("answer", asked, hold(way(named("c1"), leader()), 2_500)),
         step(
             "follower",
             after("nemesis-answer", NOW),
-            hold(way(leader(), NodeRef::Follower(orders())), 2_500),
+            hold(way(leader(), NodeRef::Follower(first_partition())), 2_500),
         ),
         step("kill", after("nemesis-answer", wait), crash),
         step("back", after("nemesis-kill", LATER), back),
@@ -104,7 +99,7 @@ fn isr_change_request((_, _, count): (Span, Span, u64)) -> Vec<Step> {
         step(
             "wiped",
             after("nemesis-request", NOW),
-            Action::Crash { node: NodeRef::Follower(orders()) },
+            Action::Crash { node: NodeRef::Follower(first_partition()) },
         ),
         step("wipe", after("nemesis-wiped", SOON), Action::WipeDisk { node: wiped() }),
         step("again", after("nemesis-wipe", SOON), Action::Restart { node: wiped() }),
@@ -118,13 +113,13 @@ fn isr_change_request((_, _, count): (Span, Span, u64)) -> Vec<Step> {
 
 /// `wait` between the changes; the follower is the one that neither of two leaders is.
 fn deaf_follower((at, wait, first): (Span, Span, usize)) -> Vec<Step> {
-    const ORDERS: [[&str; 3]; 3] = [["b1", "b2", "b3"], ["b2", "b3", "b1"], ["b3", "b1", "b2"]];
     let [one, two, deaf] = ORDERS[first];
     let prefer = |first: &str, second: &str| Action::Reassign {
-        partition: orders(),
+        partition: first_partition(),
         replicas: vec![first.into(), second.into(), deaf.into()],
     };
-    let elect = || Action::Elect { partition: Some(orders()), election: ElectionType::Preferred };
+    let elect =
+        || Action::Elect { partition: Some(first_partition()), election: ElectionType::Preferred };
     let controller =
         Links::Some(vec![Link { from: named("c1"), to: named(deaf), both_ways: true }]);
     let moved = Span::from_millis(120);
@@ -146,7 +141,8 @@ fn deaf_follower((at, wait, first): (Span, Span, usize)) -> Vec<Step> {
 
 fn elected((wait, lasts, count): (Span, Span, u64)) -> Vec<Step> {
     let elected = when(EventName::Elected, "orders-0", count, None);
-    let answers = Link { from: leader(), to: NodeRef::Followers(orders()), both_ways: false };
+    let answers =
+        Link { from: leader(), to: NodeRef::Followers(first_partition()), both_ways: false };
     let back = Action::Restart { node: NodeRef::Step("nemesis-kill".into()) };
     vec![
         step(

@@ -19,19 +19,20 @@
 use proptest::{collection::vec, prelude::*, sample::select, strategy::Union};
 
 use super::{
-    actors::{config, group, named_groups, named_producers, producer, topic_name},
+    actors::{config, first_partition, group, named_groups, named_producers, producer, topic_name},
+    blank::{blank, topic},
     claims::{claims, holds},
     draw::Campaign,
-    faults::{crash, node, span, steps},
+    faults::crash,
+    steps::{Drawn, node, span, steps},
 };
 use crate::{
     kafka::types::TopicPartition,
     testbed::{
         checker::Reached,
         plan::{
-            Action, ClusterPlan, ConfigMap, Controllers, ElectionType, End, GroupPlan, Guarantee,
-            Link, Links, NetworkPlan, NodeRef, Plan, ProducerPlan, RunPlan, Span, SpanRange,
-            SpanShape, Step, TopicPlan,
+            Action, ClusterPlan, ConfigMap, Controllers, ElectionType, GroupPlan, Guarantee, Link,
+            Links, NodeRef, Plan, ProducerPlan, Span, Step,
         },
     },
 };
@@ -59,6 +60,7 @@ pub const REPLICATION: Campaign = Campaign {
 
 /// Milliseconds of load and faults before everything heals.
 const LOAD_MS: u64 = 30_000;
+const LATENCY_MS: u64 = 4;
 const REPLICAS: usize = 3;
 /// The topic that operators delete; nothing is claimed of it.
 const DOOMED: &str = "doomed";
@@ -139,54 +141,28 @@ fn settings() -> Vec<ConfigMap> {
 }
 
 fn assemble(shape: &Shape, producers: Vec<ProducerPlan>, group: GroupPlan) -> Plan {
-    let cluster = config(&[
+    let config = config(&[
         ("offsets.topic.replication.factor", "3"),
         ("offsets.topic.num.partitions", "2"),
         ("group.initial.rebalance.delay.ms", "500"),
         ("min.insync.replicas", &shape.min_isr.to_string()),
         ("replica.lag.time.max.ms", &shape.lag_ms.to_string()),
     ]);
-    let topic = |partitions| TopicPlan {
-        partitions,
-        replication_factor: REPLICAS as u32,
-        replicas: None,
-        config: ConfigMap::new(),
-    };
-    let mut topics = vec![(topic_name(0), topic(shape.partitions))];
+    let mut topics = vec![(topic_name(0), topic(shape.partitions, REPLICAS as u32))];
     if shape.kinds.operators {
-        topics.push((DOOMED.into(), topic(1)));
+        topics.push((DOOMED.into(), topic(1, REPLICAS as u32)));
     }
+    let cluster = ClusterPlan {
+        brokers: shape.brokers,
+        controllers: shape.controllers,
+        racks: Vec::new(),
+        config,
+    };
     let mut plan = Plan {
-        name: String::new(),
-        title: "a drawn cluster".into(),
-        kafka: "4.1".into(),
-        run: RunPlan {
-            seed: 0,
-            end: End::At(Span::from_millis(LOAD_MS)),
-            limit: Span::from_millis(600_000),
-        },
-        network: NetworkPlan {
-            latency: SpanRange {
-                min: Span::from_millis(1),
-                max: Span::from_millis(4),
-                shape: SpanShape::Uniform,
-            },
-            loss: 0.0,
-        },
-        cluster: ClusterPlan {
-            brokers: shape.brokers,
-            controllers: shape.controllers,
-            racks: Vec::new(),
-            config: cluster,
-        },
-        behaviour: Default::default(),
         topics: topics.into_iter().collect(),
         producers: named_producers(producers),
         groups: named_groups(vec![group]),
-        readers: Default::default(),
-        steps: Vec::new(),
-        expectations: Vec::new(),
-        ignored: Vec::new(),
+        ..blank("a drawn cluster", cluster, LOAD_MS, LATENCY_MS)
     };
     plan.expectations = claims(&plan, &[DOOMED]);
     for guarantee in [Guarantee::ReplicasAgree, Guarantee::QuorumAgrees, Guarantee::ClusterHeals] {
@@ -207,14 +183,12 @@ fn machines(plan: &Plan) -> Vec<String> {
 /// Faults of the drawn kinds. Machines that are down start again after a while, or at the heal.
 fn faults(shape: &Shape, plan: &Plan) -> BoxedStrategy<Vec<Step>> {
     let machines = machines(plan);
-    let mut choices: Vec<BoxedStrategy<(Action, Option<Action>)>> = Vec::new();
-    let alone = |action| (action, None);
+    let mut choices: Vec<BoxedStrategy<Drawn>> = Vec::new();
     let kinds = shape.kinds;
     let anyone = || {
-        let leader = NodeRef::Leader(TopicPartition::new(topic_name(0).as_str(), 0));
         prop_oneof![
             4 => node(machines.clone()),
-            1 => Just(leader),
+            1 => Just(NodeRef::Leader(first_partition())),
             1 => Just(NodeRef::Controller),
         ]
     };
@@ -228,24 +202,24 @@ fn faults(shape: &Shape, plan: &Plan) -> BoxedStrategy<Vec<Step>> {
         let pause = (anyone(), span(500..=15_000));
         choices.push(
             pause
-                .prop_map(move |(node, by)| alone(Action::Pause { node, lasts: Some(by) }))
+                .prop_map(move |(node, by)| Drawn::Once(Action::Pause { node, lasts: Some(by) }))
                 .boxed(),
         );
     }
     if kinds.network {
-        choices.push(network(&machines).prop_map(alone).boxed());
+        choices.push(network(&machines).prop_map(Drawn::Once).boxed());
     }
     if kinds.disks {
         let slow = (anyone(), span(5..=300), span(500..=8_000));
         choices.push(
             slow.prop_map(move |(node, by, lasts)| {
-                alone(Action::SlowDisk { node, by, lasts: Some(lasts) })
+                Drawn::Once(Action::SlowDisk { node, by, lasts: Some(lasts) })
             })
             .boxed(),
         );
     }
     if kinds.operators {
-        choices.push(operators(shape).prop_map(alone).boxed());
+        choices.push(operators(shape).prop_map(Drawn::Once).boxed());
     }
     let power = match kinds.power_losses {
         true => power_losses(&machines).boxed(),
@@ -264,22 +238,21 @@ fn faults(shape: &Shape, plan: &Plan) -> BoxedStrategy<Vec<Step>> {
         .boxed()
 }
 
-type Fault = (Span, (Action, Option<Action>), Span);
+type Fault = (Span, Drawn, Span);
 
 /// One machine of the plan loses its power, up to three times.
 fn power_losses(machines: &[String]) -> impl Strategy<Value = Vec<Fault>> + use<> {
     let times = vec((span(0..=LOAD_MS), span(50..=12_000)), 1..=3);
     (node(machines.to_vec()), times).prop_map(|(node, times)| {
         let cut = |(at, wait)| {
-            let (loss, start) = (node.clone(), node.clone());
-            (at, (Action::PowerLoss { node: loss }, Some(Action::Restart { node: start })), wait)
+            (at, Drawn::away(Action::PowerLoss { node: node.clone() }, node.clone()), wait)
         };
         times.into_iter().map(cut).collect()
     })
 }
 
-fn stop(node: NodeRef) -> (Action, Option<Action>) {
-    (Action::ShutDown { node: node.clone() }, Some(Action::Restart { node }))
+fn stop(node: NodeRef) -> Drawn {
+    Drawn::away(Action::ShutDown { node: node.clone() }, node)
 }
 
 /// Each machine in turn is stopped and started again, in every other plan.

@@ -1,6 +1,6 @@
 //! Faults and acts drawn one by one, made into the steps of a plan.
 
-use std::ops::RangeInclusive;
+use std::{fmt::Debug, ops::RangeInclusive};
 
 use proptest::{prelude::*, sample::select};
 
@@ -21,6 +21,11 @@ pub(super) enum Drawn {
 }
 
 impl Drawn {
+    /// The same machine by its name or role, whoever that is by then.
+    pub fn away(first: Action, node: NodeRef) -> Drawn {
+        Drawn::Twice { first, wait: None, second: Action::Restart { node } }
+    }
+
     pub fn crash(node: NodeRef) -> Drawn {
         Drawn::Down(Action::Crash { node })
     }
@@ -28,6 +33,14 @@ impl Drawn {
     pub fn power_loss(node: NodeRef) -> Drawn {
         Drawn::Down(Action::PowerLoss { node })
     }
+}
+
+/// One of these machines.
+pub(super) fn node<N>(names: Vec<N>) -> impl Strategy<Value = NodeRef> + Clone + use<N>
+where
+    N: Clone + Debug + Into<String> + 'static,
+{
+    select(names).prop_map(|name| NodeRef::Name(name.into()))
 }
 
 pub(super) fn span(millis: RangeInclusive<u64>) -> impl Strategy<Value = Span> + Clone {
@@ -52,25 +65,27 @@ pub(super) fn links_between(
 
 /// Each drawn thing at its moment, and what belongs to it after its wait.
 pub(super) fn steps(drawn: Vec<(Span, Drawn, Span)>) -> Vec<Step> {
-    let mut steps = Vec::new();
-    for (index, (at, drawn, wait)) in drawn.into_iter().enumerate() {
-        let step = format!("fault-{}", index + 1);
-        let (first, then) = match drawn {
-            Drawn::Once(action) => (action, None),
-            Drawn::Twice { first, wait: given, second } => {
-                (first, Some((given.unwrap_or(wait), second)))
-            }
-            Drawn::Down(action) => {
-                let node = NodeRef::Step(step.clone());
-                (action, Some((wait, Action::Restart { node })))
-            }
-        };
-        let id = then.is_some().then(|| step.clone());
-        steps.push(Step { id, trigger: Trigger::At(at), action: first, say: None });
-        if let Some((wait, action)) = then {
-            let trigger = Trigger::After { step, wait };
-            steps.push(Step { id: None, trigger, action, say: None });
+    let one = |(index, (at, drawn, wait))| step(format!("fault-{}", index + 1), at, drawn, wait);
+    drawn.into_iter().enumerate().flat_map(one).collect()
+}
+
+/// A drawn thing under a name of its own.
+pub(super) fn step(name: String, at: Span, drawn: Drawn, wait: Span) -> Vec<Step> {
+    let (first, then) = match drawn {
+        Drawn::Once(action) => (action, None),
+        Drawn::Twice { first, wait: given, second } => {
+            (first, Some((given.unwrap_or(wait), second)))
         }
-    }
-    steps
+        Drawn::Down(action) => {
+            let node = NodeRef::Step(name.clone());
+            (action, Some((wait, Action::Restart { node })))
+        }
+    };
+    let id = then.is_some().then(|| name.clone());
+    let then = then.map(|(wait, action)| {
+        let trigger = Trigger::After { step: name, wait };
+        Step { id: None, trigger, action, say: None }
+    });
+    let first = Step { id, trigger: Trigger::At(at), action: first, say: None };
+    [first].into_iter().chain(then).collect()
 }

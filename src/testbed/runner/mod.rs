@@ -12,6 +12,8 @@ mod setup;
 mod step_tests;
 mod sweep;
 #[cfg(test)]
+mod test_plans;
+#[cfg(test)]
 mod tests;
 mod trial;
 

@@ -1,7 +1,7 @@
 //! Consumers that read from a follower in their rack, while it is there (KIP-392).
 
-use super::{TrialEnd, run_trial};
-use crate::testbed::{history::EventKind, scenario::Scenario};
+use super::test_plans::{passing, plan_of};
+use crate::testbed::history::EventKind;
 
 const NEAR: &str = r#"
 scenario = 1
@@ -61,12 +61,7 @@ is = "400"
 
 #[test]
 fn a_consumer_reads_from_the_follower_in_its_rack_and_from_the_leader_without_one() {
-    let scenario = Scenario::load("near", "near", NEAR, &[]);
-    let plan = scenario.unwrap_or_else(|problems| panic!("{problems}")).plan;
-    let trial = run_trial(&plan, None, 1);
-    let judged: Vec<_> = trial.judgements.iter().map(|judgement| &judgement.actual).collect();
-    assert_eq!(trial.end, TrialEnd::Finished, "{judged:?}");
-    assert!(trial.passed(), "{:?} {judged:?}", trial.unfired);
+    let trial = passing(&plan_of(NEAR));
     let events = &trial.history.events;
     let stopped = |kind: &EventKind| matches!(kind, EventKind::MachineStopped { .. });
     let crash = events.iter().position(|event| &*event.node == "b3" && stopped(&event.kind));

@@ -2,11 +2,13 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Trial, TrialEnd, run_trial};
+use super::{
+    Trial, TrialEnd, run_trial,
+    test_plans::{billing, plan_of},
+};
 use crate::testbed::{
     history::EventKind,
     plan::{Controllers, Plan},
-    scenario::Scenario,
 };
 
 /// Three brokers that are controllers too, one partition on all of them, a producer and a group. Its limit has
@@ -37,20 +39,12 @@ every = "5ms"
 [producers.shop.config]
 acks = "{acks}"
 enable.idempotence = false
-[groups.billing]
-topics = ["orders"]
-members = 1
-[groups.billing.app]
-loop = ["poll", "process", "commit"]
-process = "1ms"
-[groups.billing.config]
-enable.auto.commit = false
-auto.offset.reset = "earliest"
+{}
 {more}
-"#
+"#,
+        billing(1)
     );
-    let scenario = Scenario::load("trial", "trial", &text, &[]);
-    scenario.unwrap_or_else(|problems| panic!("{problems}")).plan
+    plan_of(&text)
 }
 
 fn expects(guarantees: &[(&str, &str, &str)]) -> String {
@@ -59,6 +53,15 @@ fn expects(guarantees: &[(&str, &str, &str)]) -> String {
     };
     guarantees.iter().map(one).collect()
 }
+
+/// From the crash of a step `kill`.
+const B1_COMES_BACK: &str = r#"
+[[step]]
+after = "kill"
+wait = "20s"
+do = "restart"
+node = "b1"
+"#;
 
 const HOLDS: &str = "verdict = \"holds\"";
 
@@ -104,14 +107,9 @@ of = "shop"
 count = 20
 do = "crash"
 node = "b1"
-[[step]]
-after = "kill"
-wait = "20s"
-do = "restart"
-node = "b1"
 "#;
     let text = format!(
-        "{steps}{}[[expect]]\nfact = \"elections\"\nof = \"orders-0\"\nis = \">= 1\"\n",
+        "{steps}{B1_COMES_BACK}{}[[expect]]\nfact = \"elections\"\nof = \"orders-0\"\nis = \">= 1\"\n",
         sound()
     );
     let trial = run_trial(&plan("all", &text), None, 1);
@@ -139,15 +137,10 @@ of = "shop"
 count = 25
 do = "crash"
 node = "b1"
-[[step]]
-after = "kill"
-wait = "20s"
-do = "restart"
-node = "b1"
 "#;
     let violated = "verdict = \"violated\"\ncause = \"truncated-after-election\"";
     let text = format!(
-        "{steps}{}",
+        "{steps}{B1_COMES_BACK}{}",
         expects(&[
             ("acked-records-survive", "shop", violated),
             ("replicas-agree", "orders", HOLDS),

@@ -3,11 +3,13 @@
 
 use std::sync::Arc;
 
-use super::{Trial, TrialEnd, run_trial};
+use super::{
+    Trial,
+    test_plans::{is_step, passing, plan_of},
+};
 use crate::testbed::{
     history::{EventKind, FaultKind, Loss},
     plan::{Controllers, Plan},
-    scenario::Scenario,
 };
 
 /// Three brokers that are controllers too, two partitions of three replicas each, first on b1 and b2.
@@ -43,28 +45,17 @@ of = "cluster"
 verdict = "holds"
 "#
     );
-    let scenario = Scenario::load("steps", "steps", &text, &[]);
-    scenario.unwrap_or_else(|problems| panic!("{problems}")).plan
+    plan_of(&text)
 }
 
 fn passes(steps: &str) -> Trial {
     passing(&plan(steps))
 }
 
-fn passing(plan: &Arc<Plan>) -> Trial {
-    let trial = run_trial(plan, None, 1);
-    let judged: Vec<_> = trial.judgements.iter().map(|judgement| &judgement.actual).collect();
-    assert_eq!(trial.end, TrialEnd::Finished, "{judged:?}");
-    assert!(trial.passed(), "{:?} {judged:?}", trial.unfired);
-    trial
-}
-
 /// What the plan's step did at once: the machines and what befell them.
 fn done_by(trial: &Trial, step: usize) -> Vec<String> {
-    let fired =
-        |kind: &EventKind| matches!(kind, EventKind::Step { step: fired, .. } if *fired == step);
     let events = &trial.history.events;
-    let id = events.iter().find(|event| fired(&event.kind)).expect("it fired").id;
+    let id = events.iter().find(|event| is_step(&event.kind, step)).expect("it fired").id;
     let done = events.iter().filter(|event| event.cause == Some(id));
     let text = |kind: &EventKind| match kind {
         EventKind::MachineStopped { .. } => Some("stopped".to_owned()),
@@ -142,10 +133,7 @@ do = "note"
 "#,
     );
     assert_eq!(done_by(&trial, 0), ["b1: paused", "b1: resumed"]);
-    let fired = |step: usize| {
-        let is = |kind: &EventKind| matches!(kind, EventKind::Step { step: fired, .. } if *fired == step);
-        trial.history.events.iter().any(|event| is(&event.kind))
-    };
+    let fired = |step: usize| trial.history.events.iter().any(|event| is_step(&event.kind, step));
     assert!((0..4).all(fired), "fenced, elected, and in the ISR again");
 }
 

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{TrialEnd, run_trial};
+use super::{
+    TrialEnd, run_trial,
+    test_plans::{billing, plan_of},
+};
 use crate::testbed::{
     history::{EventKind, Outcome},
     plan::Plan,
-    scenario::Scenario,
 };
 
 /// Two brokers, a producer of ten records, a group of two.
@@ -30,24 +32,16 @@ partitions = 2
 topic = "orders"
 records = 10
 every = "5ms"
-[groups.billing]
-topics = ["orders"]
-members = 2
-[groups.billing.app]
-loop = ["poll", "process", "commit"]
-process = "1ms"
-[groups.billing.config]
-enable.auto.commit = false
-auto.offset.reset = "earliest"
+{}
 {more}
 [[expect]]
 guarantee = "processed-exactly-once"
 of = "billing"
 verdict = "holds"
-"#
+"#,
+        billing(2)
     );
-    let scenario = Scenario::load("trial", "trial", &text, &[]);
-    scenario.unwrap_or_else(|problems| panic!("{problems}")).plan
+    plan_of(&text)
 }
 
 #[test]

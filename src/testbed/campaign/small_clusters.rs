@@ -1,21 +1,22 @@
-//! Campaigns on replicas and on the quorum: a small cluster, small batches, followers that fetch little at a time,
-//! and dense faults within Kafka's fault model.
+//! Small clusters under dense faults, for campaigns on replicas and on the quorum: small batches, followers that fetch
+//! little at a time, and all of it within Kafka's fault model.
 //!
 //! Crashes (the page cache survives) befall any broker at any time, also all of them. Brokers lose power once in a trial
-//! at most, and crash in no trial in which they do, so that fewer replicas forget than `min.insync.replicas`; controllers, who sync what they acknowledge, lose it
-//! as often as drawn. Everything is short and small, so that a trial costs little and windows are met often.
+//! at most, and crash in no trial in which they do, so that fewer replicas forget than `min.insync.replicas`;
+//! controllers, who sync what they acknowledge, lose it as often as drawn. Everything is short and small, so that a
+//! trial costs little and windows are met often.
 
 use proptest::{collection::vec, prelude::*, sample::select};
 
-use super::steps::{Drawn, links_between, span, steps};
-use crate::{
-    kafka::types::TopicPartition,
-    testbed::plan::{
-        Action, AwaitSend, ClientFlavour, ClusterPlan, ConfigMap, Controllers, ElectionType, End,
-        Expectation, ExpectedVerdict, Guarantee, NetworkPlan, NodeRef, OnSendError, Plan,
-        ProducerApp, ProducerExit, ProducerPlan, RunPlan, Span, SpanRange, SpanShape, Start, Step,
-        TextTemplate, Tolerance, TopicPlan, Trigger,
-    },
+use super::{
+    actors::{config, first_partition, topic_name, writer},
+    blank::{blank, topic},
+    claims::{holds, keeps_order, never_doubles},
+    steps::{Drawn, links_between, node, span, step, steps},
+};
+use crate::testbed::plan::{
+    Action, ClusterPlan, ConfigMap, Controllers, ElectionType, Expectation, Guarantee, NodeRef,
+    Plan, ProducerPlan, Span, Start, Step, TextTemplate, TopicPlan,
 };
 
 /// What befalls the machines of a drawn trial.
@@ -31,6 +32,21 @@ pub(super) enum Setting {
     Quorum { voters: u32 },
     /// Connections of producers break, and leaders move.
     Producers,
+}
+
+impl Setting {
+    fn cuts_power(self) -> bool {
+        matches!(self, Setting::OnePowerLoss | Setting::PowerLossOfAll)
+    }
+}
+
+const BROKERS: [&str; 3] = ["b1", "b2", "b3"];
+/// Replicas in their order of preference, each broker first once.
+pub(super) const ORDERS: [[&str; 3]; 3] =
+    [["b1", "b2", "b3"], ["b2", "b3", "b1"], ["b3", "b1", "b2"]];
+
+fn names(order: [&str; 3]) -> Vec<String> {
+    order.map(str::to_owned).into()
 }
 
 /// Milliseconds of load and faults before everything heals.
@@ -62,12 +78,10 @@ fn cluster(setting: Setting) -> BoxedStrategy<(ConfigMap, Vec<String>)> {
         select(vec!["50", "500"]),
         select(vec!["200", "5000"]),
     );
-    let orders = vec![["b1", "b2", "b3"], ["b2", "b3", "b1"], ["b3", "b1", "b2"]];
-    (settings, select(orders))
+    (settings, select(&ORDERS[..]))
         .prop_map(move |((min_isr, lag, fetch, wait, checkpoint), order)| {
-            let power = matches!(setting, Setting::OnePowerLoss | Setting::PowerLossOfAll);
             let config = config(&[
-                ("min.insync.replicas", if power { "2" } else { min_isr }),
+                ("min.insync.replicas", if setting.cuts_power() { "2" } else { min_isr }),
                 ("replica.lag.time.max.ms", lag),
                 ("replica.fetch.max.bytes", fetch),
                 ("replica.fetch.wait.max.ms", wait),
@@ -78,7 +92,7 @@ fn cluster(setting: Setting) -> BoxedStrategy<(ConfigMap, Vec<String>)> {
                 ("auto.leader.rebalance.enable", "false"),
                 ("offsets.topic.num.partitions", "1"),
             ]);
-            (config, order.iter().map(|name| (*name).to_owned()).collect())
+            (config, names(order))
         })
         .boxed()
 }
@@ -100,45 +114,20 @@ fn producer(setting: Setting) -> BoxedStrategy<ProducerPlan> {
         _ => safe,
     };
     // Records of about a tenth of a page where power is lost, so that a loss shows.
-    let long = matches!(setting, Setting::OnePowerLoss | Setting::PowerLossOfAll);
+    let value = match setting.cuts_power() {
+        true => format!("{{i}}{}", " ".repeat(400)),
+        false => "{i}".into(),
+    };
     (20..=150u64, 5..=80u64, select(settings), FIRST_FAULT_MS..=4_000u64)
         .prop_map(move |(records, every, config, start)| ProducerPlan {
-            topic: TOPIC.into(),
-            records,
-            every: up_to(every),
-            key: None,
-            value: TextTemplate(if long {
-                format!("{{i}}{}", " ".repeat(400))
-            } else {
-                "{i}".into()
-            }),
-            partition: None,
-            client: ClientFlavour::Java,
-            start: Start::At(Span::from_millis(if setting == Setting::Producers {
-                0
-            } else {
-                start / 4
+            value: TextTemplate(value.clone()),
+            start: Start::At(Span::from_millis(match setting {
+                Setting::Producers => 0,
+                _ => start / 4,
             })),
-            app: ProducerApp {
-                flush: true,
-                await_send: AwaitSend::None,
-                on_error: OnSendError::Ignore,
-                exit: ProducerExit::Close,
-            },
-            config,
+            ..writer(topic_name(0), records, every, config)
         })
         .boxed()
-}
-
-const TOPIC: &str = "orders";
-const BROKERS: [&str; 3] = ["b1", "b2", "b3"];
-
-fn partition() -> TopicPartition {
-    TopicPartition::new(TOPIC, 0)
-}
-
-fn broker() -> impl Strategy<Value = NodeRef> + Clone {
-    select(BROKERS.to_vec()).prop_map(|name| NodeRef::Name(name.into()))
 }
 
 fn faults(setting: Setting) -> BoxedStrategy<Vec<Step>> {
@@ -159,36 +148,26 @@ fn faults(setting: Setting) -> BoxedStrategy<Vec<Step>> {
     let at = span(FIRST_FAULT_MS..=LOAD_MS);
     let many = vec((at.clone(), drawn, span(100..=2_500)), count).prop_map(steps);
     match setting {
-        Setting::OnePowerLoss => (many, at, broker(), span(100..=3_000))
+        Setting::OnePowerLoss => (many, at, node(BROKERS.to_vec()), span(100..=3_000))
             .prop_map(|(many, at, node, wait)| with_power_loss(many, at, node, wait))
             .boxed(),
         Setting::PowerLossOfAll => (many, at, span(100..=3_000))
-            .prop_map(|(many, at, wait)| with_power_loss(many, at, NodeRef::Isr(partition()), wait))
+            .prop_map(|(many, at, wait)| {
+                with_power_loss(many, at, NodeRef::Isr(first_partition()), wait)
+            })
             .boxed(),
         _ => many.boxed(),
     }
 }
 
 fn with_power_loss(mut steps: Vec<Step>, at: Span, node: NodeRef, wait: Span) -> Vec<Step> {
-    let id = "power";
-    steps.push(Step {
-        id: Some(id.into()),
-        trigger: Trigger::At(at),
-        action: Action::PowerLoss { node },
-        say: None,
-    });
-    steps.push(Step {
-        id: None,
-        trigger: Trigger::After { step: id.into(), wait },
-        action: Action::Restart { node: NodeRef::Step(id.into()) },
-        say: None,
-    });
+    steps.extend(step("power".into(), at, Drawn::power_loss(node), wait));
     steps
 }
 
 /// A broker, or whoever leads.
 fn victim() -> impl Strategy<Value = NodeRef> + Clone {
-    prop_oneof![1 => broker(), 2 => Just(NodeRef::Leader(partition()))]
+    prop_oneof![1 => node(BROKERS.to_vec()), 2 => Just(NodeRef::Leader(first_partition()))]
 }
 
 /// Links fail, brokers stand still, leaders move.
@@ -215,23 +194,21 @@ fn on_links() -> BoxedStrategy<Drawn> {
 
 /// An operator prefers another leader, and asks for it.
 fn moves() -> impl Strategy<Value = Drawn> + Clone {
-    let orders =
-        vec![["b1", "b2", "b3"], ["b2", "b3", "b1"], ["b3", "b1", "b2"], ["b2", "b1", "b3"]];
+    let orders = [&ORDERS[..], &[["b2", "b1", "b3"]]].concat();
     select(orders).prop_map(|order| Drawn::Twice {
-        first: Action::Reassign {
-            partition: partition(),
-            replicas: order.iter().map(|name| (*name).to_owned()).collect(),
-        },
+        first: Action::Reassign { partition: first_partition(), replicas: names(order) },
         wait: Some(Span::from_millis(150)),
-        second: Action::Elect { partition: Some(partition()), election: ElectionType::Preferred },
+        second: Action::Elect {
+            partition: Some(first_partition()),
+            election: ElectionType::Preferred,
+        },
     })
 }
 
 fn on_controllers(voters: u32) -> BoxedStrategy<Drawn> {
     const NAMES: [&str; 5] = ["c1", "c2", "c3", "c4", "c5"];
     let names = &NAMES[..voters as usize];
-    let one = select(names.to_vec()).prop_map(|name| NodeRef::Name(name.into()));
-    let victim = prop_oneof![1 => one, 2 => Just(NodeRef::Controller)];
+    let victim = prop_oneof![1 => node(names.to_vec()), 2 => Just(NodeRef::Controller)];
     let lasts = span(100..=3_000).prop_map(Some);
     prop_oneof![
         4 => victim.clone().prop_map(Drawn::crash),
@@ -265,89 +242,36 @@ fn assemble(setting: Setting, config: ConfigMap, placement: Vec<String>, latency
         Setting::Quorum { voters } => voters,
         _ => 1,
     };
+    let cluster = ClusterPlan {
+        brokers: 3,
+        controllers: Controllers::Apart(controllers),
+        racks: Vec::new(),
+        config,
+    };
+    let orders = TopicPlan { replicas: Some(vec![placement]), ..topic(1, 3) };
     Plan {
-        name: String::new(),
-        title: "a drawn plan".into(),
-        kafka: "4.1".into(),
-        run: RunPlan {
-            seed: 0,
-            end: End::At(Span::from_millis(LOAD_MS + 1_000)),
-            limit: Span::from_millis(600_000),
-        },
-        network: NetworkPlan {
-            latency: SpanRange { min: Span::from_millis(1), ..up_to(latency) },
-            loss: 0.0,
-        },
-        cluster: ClusterPlan {
-            brokers: 3,
-            controllers: Controllers::Apart(controllers),
-            racks: Vec::new(),
-            config,
-        },
-        behaviour: Default::default(),
-        topics: [(
-            TOPIC.to_owned(),
-            TopicPlan {
-                partitions: 1,
-                replication_factor: 3,
-                replicas: Some(vec![placement]),
-                config: ConfigMap::new(),
-            },
-        )]
-        .into_iter()
-        .collect(),
-        producers: Default::default(),
-        groups: Default::default(),
-        readers: Default::default(),
-        steps: Vec::new(),
-        expectations: Vec::new(),
-        ignored: Vec::new(),
+        topics: [(topic_name(0), orders)].into_iter().collect(),
+        ..blank("a drawn plan", cluster, LOAD_MS + 1_000, latency)
     }
-}
-
-fn up_to(millis: u64) -> SpanRange {
-    SpanRange { min: Span::default(), max: Span::from_millis(millis), shape: SpanShape::Uniform }
-}
-
-pub(super) fn config(pairs: &[(&str, &str)]) -> ConfigMap {
-    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
 /// What safe settings promise: nothing acknowledged is lost, replicas and controllers agree, one send is one
 /// record, in order. Whether everything heals is not claimed: with every replica's machine taken down uncleanly a
 /// partition may rightly stay without a leader.
 fn claims(plan: &Plan) -> Vec<Expectation> {
-    let is = |producer: &ProducerPlan, name: &str, value: &str| {
-        producer.config.get(name).is_some_and(|given| given == value)
-    };
-    let mut wanted = vec![
-        (Guarantee::AckedRecordsSurvive, TOPIC),
-        (Guarantee::ReplicasAgree, TOPIC),
-        (Guarantee::QuorumAgrees, "cluster"),
+    let topic = topic_name(0);
+    let mut claims = vec![
+        holds(Guarantee::AckedRecordsSurvive, &topic),
+        holds(Guarantee::ReplicasAgree, &topic),
+        holds(Guarantee::QuorumAgrees, "cluster"),
     ];
-    let unnumbered = |producer: &ProducerPlan| is(producer, "enable.idempotence", "false");
-    let in_order = |producer: &ProducerPlan| {
-        !unnumbered(producer)
-            || is(producer, "retries", "0")
-            || is(producer, "max.in.flight.requests.per.connection", "1")
-    };
     for (name, producer) in &plan.producers {
-        if !unnumbered(producer) || is(producer, "retries", "0") {
-            wanted.push((Guarantee::NoDuplicateAppend, name));
+        if never_doubles(producer) {
+            claims.push(holds(Guarantee::NoDuplicateAppend, name));
         }
-        if in_order(producer) {
-            wanted.push((Guarantee::PartitionOrder, name));
+        if keeps_order(producer) {
+            claims.push(holds(Guarantee::PartitionOrder, name));
         }
     }
-    let claim = |(guarantee, of): (Guarantee, &str)| Expectation::Guarantee {
-        guarantee,
-        of: of.into(),
-        verdict: ExpectedVerdict::Holds,
-        records: None,
-        count: None,
-        cause: None,
-        over: Tolerance::EverySeed,
-        say: None,
-    };
-    wanted.into_iter().map(claim).collect()
+    claims
 }
