@@ -7,6 +7,8 @@
 //! What costs simulated time is timers and polls, so a message is one timer and one poll: there are no
 //! tasks per connection, and a packet's arrival runs inside the timer's own wake (`timers`).
 
+#[cfg(test)]
+mod beside;
 mod chance;
 mod clock;
 mod crash;
@@ -21,6 +23,8 @@ mod timers;
 mod trace;
 mod world;
 
+#[cfg(test)]
+pub use beside::run_beside;
 pub use chance::{Chance, Latency};
 pub use clock::{EPOCH_MS, WallClock};
 pub use crash::Crash;

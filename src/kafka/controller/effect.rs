@@ -56,29 +56,16 @@ pub enum Effect {
     },
 }
 
-/// Answers as the wire has them.
-#[derive(Clone, PartialEq, Debug)]
-pub enum ControllerResponse {
-    Registration(BrokerRegistrationResponse),
-    Heartbeat(BrokerHeartbeatResponse),
-    Unregistration(UnregisterBrokerResponse),
-    CreateTopics(CreateTopicsResponse),
-    DeleteTopics(DeleteTopicsResponse),
-    CreatePartitions(CreatePartitionsResponse),
-    AlterPartition(AlterPartitionResponse),
-    AssignReplicas(AssignReplicasToDirsResponse),
-    ElectLeaders(ElectLeadersResponse),
-    Reassign(AlterPartitionReassignmentsResponse),
-    Reassignments(ListPartitionReassignmentsResponse),
-    AlterConfigs(AlterConfigsResponse),
-    IncrementalAlterConfigs(IncrementalAlterConfigsResponse),
-    ProducerIds(AllocateProducerIdsResponse),
-}
+/// An answer to anything, made of each kind, and each kind of it.
+macro_rules! answers {
+    ($($kind:ident($answer:ty),)+) => {
+        /// Answers as the wire has them.
+        #[derive(Clone, PartialEq, Debug)]
+        pub enum ControllerResponse {
+            $($kind($answer),)+
+        }
 
-/// Makes one kind of answer of the answer to anything, and back.
-macro_rules! kinds_of_answers {
-    ($($kind:ident($answer:ty),)+) => { $(
-        impl From<$answer> for ControllerResponse {
+        $(impl From<$answer> for ControllerResponse {
             fn from(answer: $answer) -> Self {
                 ControllerResponse::$kind(answer)
             }
@@ -93,11 +80,11 @@ macro_rules! kinds_of_answers {
                     other => Err(other),
                 }
             }
-        }
-    )+ };
+        })+
+    };
 }
 
-kinds_of_answers! {
+answers! {
     Registration(BrokerRegistrationResponse),
     Heartbeat(BrokerHeartbeatResponse),
     Unregistration(UnregisterBrokerResponse),

@@ -9,8 +9,8 @@ use super::{faults::FaultModel, replicas::Scene};
 use crate::{
     kafka::types::{Offset, TopicPartition},
     testbed::history::{
-        CommitKind, Event, EventId, EventKind, History, Ledgers, LoggedRecord, Loss, NodeName,
-        OffsetReach, Outcome, RecordId,
+        CommitKind, Delivery, Event, EventId, EventKind, History, Ledgers, LoggedRecord, Loss,
+        NodeName, OffsetReach, Outcome, RecordId,
     },
 };
 
@@ -247,6 +247,22 @@ impl<'a> Index<'a> {
     /// The group, or reader, whose member runs on the machine.
     pub(super) fn group_of(&self, node: &str) -> Option<&'a str> {
         self.group_of.get(node).copied()
+    }
+
+    /// The workload's records as polls returned them to the group, each with its poll.
+    pub(super) fn delivered_to(
+        &self,
+        group: &str,
+    ) -> impl Iterator<Item = (&'a Event, &'a Delivery, &'a RecordId)> {
+        let polls =
+            self.history.events.iter().filter(move |it| self.group_of(&it.node) == Some(group));
+        polls.flat_map(|event| {
+            let records = match &event.kind {
+                EventKind::Polled { records } => &records[..],
+                _ => &[],
+            };
+            records.iter().filter_map(move |it| Some((event, it, it.record.as_ref()?)))
+        })
     }
 
     /// When the record was sent; `None` for one nobody sent.

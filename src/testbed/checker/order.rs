@@ -15,7 +15,7 @@ use super::{
 use crate::{
     kafka::types::{Offset, TopicPartition},
     testbed::{
-        history::{Event, EventId, EventKind, LoggedRecord, RecordId},
+        history::{Event, EventId, LoggedRecord, RecordId},
         plan::Cause,
     },
 };
@@ -170,39 +170,29 @@ pub(super) fn per_topic(index: &Index<'_>, group: &str) -> Verdict {
     let mut breaches = Breaches::new();
     let mut latest: HashMap<&str, (EventId, &TopicPartition, &RecordId)> = HashMap::new();
     let mut seen = HashSet::new();
-    for event in &index.history.events {
-        let EventKind::Polled { records } = &event.kind else { continue };
-        if index.group_of(&event.node) != Some(group) {
-            continue;
-        }
-        for delivery in records {
-            let Some(id) = &delivery.record else { continue };
-            let Some(sent) = index.sent(id).filter(|_| seen.insert(id)) else { continue };
-            examined += 1;
-            match latest.get(&*id.producer) {
-                Some((last, partition, first)) if sent < *last => {
-                    let several = **partition != delivery.partition;
-                    let cause = if several { Cause::SeveralPartitions } else { Cause::Unexplained };
-                    let here = &delivery.partition;
-                    let place = at(here, delivery.offset);
-                    breaches.add(cause, place.clone(), || Violation {
-                        anomaly: "reordered".into(),
-                        what: format!("{id} of {here} came after {first} of {partition}").into(),
-                        records: vec![place],
-                        cause,
-                        why: vec![
-                            Evidence::new(sent, format!("{id} was sent")),
-                            Evidence::new(*last, format!("{first} was sent after it")),
-                            Evidence::new(
-                                event.id,
-                                format!("{} got {id} after {first}", event.node),
-                            ),
-                        ],
-                    });
-                }
-                _ => {
-                    latest.insert(&id.producer, (sent, &delivery.partition, id));
-                }
+    for (event, delivery, id) in index.delivered_to(group) {
+        let Some(sent) = index.sent(id).filter(|_| seen.insert(id)) else { continue };
+        examined += 1;
+        match latest.get(&*id.producer) {
+            Some((last, partition, first)) if sent < *last => {
+                let several = **partition != delivery.partition;
+                let cause = if several { Cause::SeveralPartitions } else { Cause::Unexplained };
+                let here = &delivery.partition;
+                let place = at(here, delivery.offset);
+                breaches.add(cause, place.clone(), || Violation {
+                    anomaly: "reordered".into(),
+                    what: format!("{id} of {here} came after {first} of {partition}").into(),
+                    records: vec![place],
+                    cause,
+                    why: vec![
+                        Evidence::new(sent, format!("{id} was sent")),
+                        Evidence::new(*last, format!("{first} was sent after it")),
+                        Evidence::new(event.id, format!("{} got {id} after {first}", event.node)),
+                    ],
+                });
+            }
+            _ => {
+                latest.insert(&id.producer, (sent, &delivery.partition, id));
             }
         }
     }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     index::Index,
     replicas::{Breach, Invariant, Partition, lost_by_election},
+    survival::instead,
     verdict::{Breaches, Evidence, Verdict, Violation, at},
 };
 use crate::{
@@ -118,30 +119,26 @@ pub(super) fn committed_reads_stable(index: &Index<'_>, group: &str) -> Verdict 
     let mut examined = 0;
     let mut breaches = Breaches::new();
     let mut read: HashMap<(&TopicPartition, Offset), (&RecordId, EventId)> = HashMap::new();
-    for event in &index.history.events {
-        let EventKind::Polled { records } = &event.kind else { continue };
-        if index.group_of(&event.node) != Some(group) {
+    for (event, delivery, id) in index.delivered_to(group) {
+        let (partition, offset) = (&delivery.partition, delivery.offset);
+        let Some(log) = index.logs.get(partition).filter(|log| offset >= log.start) else {
             continue;
-        }
-        for delivery in records {
-            let Some(id) = &delivery.record else { continue };
-            let (partition, offset) = (&delivery.partition, delivery.offset);
-            let Some(log) = index.logs.get(partition).filter(|log| offset >= log.start) else {
-                continue;
-            };
-            examined += 1;
-            let (first, since) = *read.entry((partition, offset)).or_insert((id, event.id));
-            let there = log.at(offset).and_then(|record| record.id.as_ref());
-            let (now, shown) = match (first != id, there == Some(id)) {
-                (true, _) => (Some(id), event.id),
-                (false, false) if since == event.id => (there, log.event),
-                _ => continue,
-            };
-            let lost = Vanished { record: first, partition, offset, since, now, shown };
-            let (cause, why) = why_vanished(index, partition, offset, since);
-            let key = (partition, cause);
-            breaches.add(key, at(partition, offset), || lost.violation(event, cause, why));
-        }
+        };
+        examined += 1;
+        let (first, since) = *read.entry((partition, offset)).or_insert((id, event.id));
+        let there = log.at(offset).and_then(|record| record.id.as_ref());
+        let (now, shown) = match (first != id, there == Some(id)) {
+            (true, _) => (Some(id), event.id),
+            (false, false) if since == event.id => (there, log.event),
+            _ => continue,
+        };
+        let lost = Vanished { record: first, partition, offset, since, now, shown };
+        let story = index.scene.partition(partition);
+        let story = story.and_then(|scene| lost_by_election(scene, offset, since));
+        let cause = story.as_ref().map_or(Cause::Unexplained, |story| story.cause);
+        let why = story.map_or(Vec::new(), |story| story.why);
+        let key = (partition, cause);
+        breaches.add(key, at(partition, offset), || lost.violation(event, cause, why));
     }
     Verdict::of(index, examined, breaches.into_violations(), "no record was delivered")
 }
@@ -181,10 +178,7 @@ struct Vanished<'a> {
 impl Vanished<'_> {
     fn violation(&self, event: &Event, cause: Cause, mut why: Vec<Evidence>) -> Violation {
         let Vanished { record, partition, offset, since, now, shown } = self;
-        let now = match now {
-            Some(other) => format!("{partition}@{offset} holds {other}"),
-            None => format!("{partition} holds nothing at {offset}"),
-        };
+        let now = instead(partition, *offset, *now);
         why.push(Evidence::new(
             *since,
             format!("{} read {record} at {partition}@{offset}", event.node),

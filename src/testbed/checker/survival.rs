@@ -95,10 +95,45 @@ fn elected_without(
     log: &FinalLog<'_>,
     there: Option<&RecordId>,
 ) -> Violation {
+    lost_write(acked, log, there, election.cause, election.why)
+}
+
+fn lost(
+    index: &Index<'_>,
+    acked: &Acked<'_>,
+    blow: Blow,
+    log: &FinalLog<'_>,
+    there: Option<&RecordId>,
+) -> Violation {
+    let node = |id| &index.history.event(id).node;
+    let mut why = Vec::new();
+    if let Some(power) = blow.power {
+        why.push(Evidence::new(power, format!("{} lost power", node(power))));
+    }
+    if let Some(lie) = blow.lie {
+        let says = format!("{}'s disk began to say it had synced when it had not", node(lie));
+        why.push(Evidence::new(lie, says));
+    }
+    if let Some((recovery, end)) = blow.recovery {
+        let partition = acked.partition;
+        let says = format!("{} came back with {partition} ending at {end}", node(recovery));
+        why.push(Evidence::new(recovery, says));
+    }
+    lost_write(acked, log, there, blow.cause, why)
+}
+
+/// `between` tells what happened from the acknowledgement to the end.
+fn lost_write(
+    acked: &Acked<'_>,
+    log: &FinalLog<'_>,
+    there: Option<&RecordId>,
+    cause: Cause,
+    between: Vec<Evidence>,
+) -> Violation {
     let Acked { record, partition, offset, event } = acked;
-    let LostByElection { cause, mut why, .. } = election;
-    why.push(Evidence::new(*event, format!("{record} was acked at {partition}@{offset}")));
-    why.push(Evidence::new(log.event, instead(partition, *offset, there)));
+    let acked = Evidence::new(*event, format!("{record} was acked at {partition}@{offset}"));
+    let instead = Evidence::new(log.event, instead(partition, *offset, there));
+    let mut why: Vec<_> = [acked].into_iter().chain(between).chain([instead]).collect();
     why.sort_by_key(|evidence| evidence.event);
     Violation {
         anomaly: "lost-write".into(),
@@ -109,43 +144,15 @@ fn elected_without(
     }
 }
 
-fn instead(partition: &TopicPartition, offset: Offset, there: Option<&RecordId>) -> String {
+/// What a log has where a record was expected.
+pub(super) fn instead(
+    partition: &TopicPartition,
+    offset: Offset,
+    there: Option<&RecordId>,
+) -> String {
     match there {
         Some(other) => format!("{partition}@{offset} holds {other}"),
         None => format!("{partition} holds nothing at {offset}"),
-    }
-}
-
-fn lost(
-    index: &Index<'_>,
-    acked: &Acked<'_>,
-    blow: Blow,
-    log: &FinalLog<'_>,
-    there: Option<&RecordId>,
-) -> Violation {
-    let Acked { record, partition, offset, event } = acked;
-    let node = |id| &index.history.event(id).node;
-    let mut why =
-        vec![Evidence::new(*event, format!("{record} was acked at {partition}@{offset}"))];
-    if let Some(power) = blow.power {
-        why.push(Evidence::new(power, format!("{} lost power", node(power))));
-    }
-    if let Some(lie) = blow.lie {
-        let says = format!("{}'s disk began to say it had synced when it had not", node(lie));
-        why.push(Evidence::new(lie, says));
-    }
-    if let Some((recovery, end)) = blow.recovery {
-        let says = format!("{} came back with {partition} ending at {end}", node(recovery));
-        why.push(Evidence::new(recovery, says));
-    }
-    why.push(Evidence::new(log.event, instead(partition, *offset, there)));
-    why.sort_by_key(|evidence| evidence.event);
-    Violation {
-        anomaly: "lost-write".into(),
-        what: format!("{record} was acked at {partition}@{offset} and is not in the log").into(),
-        records: vec![at(partition, *offset)],
-        cause: blow.cause,
-        why,
     }
 }
 

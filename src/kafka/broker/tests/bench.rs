@@ -23,7 +23,7 @@ use crate::{
         },
         types::{BrokerId, Timestamp, TopicName},
     },
-    sim::{MachineOptions, World, WorldOptions},
+    sim::{MachineOptions, World, run_beside},
 };
 
 pub(super) const PORT: u16 = 9092;
@@ -109,25 +109,13 @@ pub(super) fn beside_a_quorum<F>(
 ) where
     F: Future<Output = ()> + Send + 'static,
 {
-    let run = move || {
-        World::run(5, WorldOptions::default(), |world| async move {
-            for machine in ["b1", "b2", "b3", "c1"] {
-                world.add_machine(machine, MachineOptions::default());
-            }
-            for id in 1..=3 {
-                start_voter(&world, id, lifetime);
-            }
-            let handle = world.clone();
-            world.start("c1", move |env| Box::pin(body(handle, env)));
-            world.ended("c1").await;
-        })
-        .unwrap();
+    let setup = move |world: &World| {
+        for machine in ["b1", "b2", "b3", "c1"] {
+            world.add_machine(machine, MachineOptions::default());
+        }
+        (1..=3).for_each(|id| start_voter(world, id, lifetime));
     };
-    #[allow(clippy::disallowed_methods, reason = "the thread that the world runs on")]
-    let thread = std::thread::spawn(run);
-    if let Err(panic) = thread.join() {
-        std::panic::resume_unwind(panic);
-    }
+    run_beside(5, "c1", setup, body);
 }
 
 pub(super) fn start_node(world: &World, machine: &str, lifetime: Duration, config: NodeConfig) {
@@ -158,22 +146,12 @@ pub(super) fn beside_a_changed<F>(
 ) where
     F: Future<Output = ()> + Send + 'static,
 {
-    let run = move || {
-        World::run(5, WorldOptions::default(), |world| async move {
-            world.add_machine("b1", MachineOptions::default());
-            world.add_machine("c1", MachineOptions::default());
-            start_changed(&world, lifetime, change);
-            let handle = world.clone();
-            world.start("c1", move |env| Box::pin(body(handle, env)));
-            world.ended("c1").await;
-        })
-        .unwrap();
+    let setup = move |world: &World| {
+        world.add_machine("b1", MachineOptions::default());
+        world.add_machine("c1", MachineOptions::default());
+        start_changed(world, lifetime, change);
     };
-    #[allow(clippy::disallowed_methods, reason = "the thread that the world runs on")]
-    let thread = std::thread::spawn(run);
-    if let Err(panic) = thread.join() {
-        std::panic::resume_unwind(panic);
-    }
+    run_beside(5, "c1", setup, body);
 }
 
 pub(super) async fn pause(env: &Env, time: Duration) {

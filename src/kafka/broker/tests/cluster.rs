@@ -13,7 +13,7 @@ use crate::{
         config::BrokerConfig,
         types::BrokerId,
     },
-    sim::{MachineOptions, World, WorldOptions},
+    sim::{MachineOptions, World, run_beside},
 };
 
 const FOREVER: Duration = Duration::from_secs(1_000_000);
@@ -110,23 +110,13 @@ impl Shape {
     ) where
         F: Future<Output = ()> + Send + 'static,
     {
-        let run = move || {
-            World::run(5, WorldOptions::default(), |world| async move {
-                for id in self.ids() {
-                    world.add_machine(&machine(id), MachineOptions::default());
-                    self.start_for(&world, id, lifetime(id));
-                }
-                world.add_machine("client", MachineOptions::default());
-                let handle = world.clone();
-                world.start("client", move |env| Box::pin(body(handle, env)));
-                world.ended("client").await;
-            })
-            .unwrap();
+        let setup = move |world: &World| {
+            for id in self.ids() {
+                world.add_machine(&machine(id), MachineOptions::default());
+                self.start_for(world, id, lifetime(id));
+            }
+            world.add_machine("client", MachineOptions::default());
         };
-        #[allow(clippy::disallowed_methods, reason = "the thread that the world runs on")]
-        let thread = std::thread::spawn(run);
-        if let Err(panic) = thread.join() {
-            std::panic::resume_unwind(panic);
-        }
+        run_beside(5, "client", setup, body);
     }
 }

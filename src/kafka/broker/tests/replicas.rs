@@ -28,7 +28,7 @@ use crate::{
         protocol::batch::Batches,
         types::{BrokerId, TopicName},
     },
-    sim::{Digest, MachineOptions, World, WorldOptions},
+    sim::{Digest, MachineOptions, World, run_beside},
 };
 
 const PORT: u16 = 9092;
@@ -131,22 +131,14 @@ where
 {
     let (settings, topic_settings) = (settings.to_vec(), topic_settings.to_vec());
     let stage = Arc::new(Stage { settings, topic_settings, ..Stage::default() });
-    let run = move || {
-        World::run(3, WorldOptions::default(), |world| async move {
-            for name in BROKERS.into_iter().chain(["c1"]) {
-                world.add_machine(name, MachineOptions::default());
-            }
-            (1..=3).for_each(|id| stage.start(&world, id));
-            let handle = world.clone();
-            world.start("c1", move |env| Box::pin(body(handle, env, stage)));
-            world.ended("c1").await;
-            world.trace().digest()
-        })
-        .unwrap()
+    let started = Arc::clone(&stage);
+    let setup = move |world: &World| {
+        for name in BROKERS.into_iter().chain(["c1"]) {
+            world.add_machine(name, MachineOptions::default());
+        }
+        (1..=3).for_each(|id| started.start(world, id));
     };
-    #[allow(clippy::disallowed_methods, reason = "the thread that the world runs on")]
-    let thread = std::thread::spawn(run);
-    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    run_beside(3, "c1", setup, |world, env| body(world, env, stage))
 }
 
 /// A connection to a broker that knows the topic.

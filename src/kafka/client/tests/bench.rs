@@ -15,7 +15,7 @@ use crate::{
         config::{ConsumerConfig, ProducerConfig, ProducerPolicy, Settings, Side},
         types::{TopicName, TopicPartition},
     },
-    sim::{MachineOptions, World, WorldOptions},
+    sim::{MachineOptions, World, run_beside},
 };
 
 /// Events in order.
@@ -115,27 +115,14 @@ pub(super) fn with_broker<F>(
 ) where
     F: Future<Output = ()> + Send + 'static,
 {
-    // A thread per world, as the order of hash maps depends on a thread's history.
-    let run = move || {
-        World::run(7, WorldOptions::default(), |world| async move {
-            let broker = Arc::new(Broker::new(partitions, script));
-            world.add_machine("b1", MachineOptions::default());
-            world.add_machine("c1", MachineOptions::default());
-            let served = broker.clone();
-            world.start("b1", move |env| -> BoxFuture<'static, ()> {
-                Box::pin(async move { served.serve(env, "b1").await })
-            });
-            let handle = world.clone();
-            world.start("c1", move |env| -> BoxFuture<'static, ()> {
-                Box::pin(body(Bench { env, broker, world: handle }))
-            });
-            world.ended("c1").await;
-        })
-        .unwrap();
+    let broker = Arc::new(Broker::new(partitions, script));
+    let served = Arc::clone(&broker);
+    let setup = move |world: &World| {
+        world.add_machine("b1", MachineOptions::default());
+        world.add_machine("c1", MachineOptions::default());
+        world.start("b1", move |env| -> BoxFuture<'static, ()> {
+            Box::pin(async move { served.serve(env, "b1").await })
+        });
     };
-    #[allow(clippy::disallowed_methods, reason = "the thread that the world runs on")]
-    let thread = std::thread::spawn(run);
-    if let Err(panic) = thread.join() {
-        std::panic::resume_unwind(panic);
-    }
+    run_beside(7, "c1", setup, |world, env| body(Bench { env, broker, world }));
 }

@@ -17,7 +17,7 @@ use crate::{
         config::{BrokerConfig, ConsumerConfig, ProducerConfig, Settings, Side},
         types::{BrokerId, Offset, TopicName, TopicPartition},
     },
-    sim::{LinkControl, MachineOptions, World, WorldOptions},
+    sim::{LinkControl, MachineOptions, World, run_beside},
 };
 
 const PORT: u16 = 9092;
@@ -67,24 +67,14 @@ fn with_cluster<F>(body: impl FnOnce(World, Env) -> F + Send + 'static)
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let run = move || {
-        World::run(11, WorldOptions::default(), |world| async move {
-            for name in ["b1", "b2", "c1"] {
-                world.add_machine(name, MachineOptions::default());
-            }
-            start_broker(&world, 1);
-            start_broker(&world, 2);
-            let handle = world.clone();
-            world.start("c1", move |env| Box::pin(body(handle, env)));
-            world.ended("c1").await;
-        })
-        .unwrap();
+    let setup = |world: &World| {
+        for name in ["b1", "b2", "c1"] {
+            world.add_machine(name, MachineOptions::default());
+        }
+        start_broker(world, 1);
+        start_broker(world, 2);
     };
-    #[allow(clippy::disallowed_methods, reason = "the thread that the world runs on")]
-    let thread = std::thread::spawn(run);
-    if let Err(panic) = thread.join() {
-        std::panic::resume_unwind(panic);
-    }
+    run_beside(11, "c1", setup, body);
 }
 
 fn bootstrap() -> Vec<Address> {

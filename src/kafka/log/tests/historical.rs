@@ -84,6 +84,11 @@ fn after_power_loss<T: Ord>(
     (0..60).map(one).collect()
 }
 
+/// As before entry 18.
+fn unsynced() -> LogPolicy {
+    LogPolicy { epoch_checkpoint_fsync: EpochCheckpointFsync::Off, ..LogPolicy::default() }
+}
+
 /// 18: the end of the log was cut, as a follower's is, and the file of epochs written anew.
 #[test]
 fn an_epoch_checkpoint_that_is_not_synced_forgets_who_wrote_the_log() {
@@ -95,10 +100,8 @@ fn an_epoch_checkpoint_that_is_not_synced_forgets_who_wrote_the_log() {
         flush_due(log).await;
     };
     let epoch = |log: &Log| (log.end_offset() >= Offset(3)).then(|| log.epoch_for(Offset(0)));
-    let off = EpochCheckpointFsync::Off;
-    let old = LogPolicy { epoch_checkpoint_fsync: off, ..LogPolicy::default() };
     let known = Some(Some(LeaderEpoch(1)));
-    assert_eq!(after_power_loss(old, story, epoch), BTreeSet::from([Some(None), known]));
+    assert_eq!(after_power_loss(unsynced(), story, epoch), BTreeSet::from([Some(None), known]));
     assert_eq!(after_power_loss(LogPolicy::default(), story, epoch), BTreeSet::from([known]));
 }
 
@@ -114,10 +117,8 @@ fn an_epoch_checkpoint_cut_at_its_beginning_is_not_synced_either() {
         flush_due(log).await;
     };
     let epoch = |log: &Log| log.epoch_for(Offset(1));
-    let off = EpochCheckpointFsync::Off;
-    let old = LogPolicy { epoch_checkpoint_fsync: off, ..LogPolicy::default() };
     let known = Some(LeaderEpoch(1));
-    assert_eq!(after_power_loss(old, story, epoch), BTreeSet::from([None, known]));
+    assert_eq!(after_power_loss(unsynced(), story, epoch), BTreeSet::from([None, known]));
     assert_eq!(after_power_loss(LogPolicy::default(), story, epoch), BTreeSet::from([known]));
 }
 
@@ -134,10 +135,8 @@ fn a_new_epoch_is_synced_under_either_policy() {
         flush(log).await;
     };
     let epochs = |log: &Log| (log.epoch_for(Offset(0)), log.epoch_for(Offset(3)));
-    let off = EpochCheckpointFsync::Off;
-    let old = LogPolicy { epoch_checkpoint_fsync: off, ..LogPolicy::default() };
     let known = (Some(LeaderEpoch(1)), Some(LeaderEpoch(3)));
-    assert_eq!(after_power_loss(old, story, epochs), BTreeSet::from([known]));
+    assert_eq!(after_power_loss(unsynced(), story, epochs), BTreeSet::from([known]));
 }
 
 /// 18: three segments, each synced; the names of some are not.

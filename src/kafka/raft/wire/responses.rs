@@ -78,69 +78,47 @@ impl TryFrom<messages::VoteResponse> for Response {
     }
 }
 
-pub fn to_begin_quorum_epoch_response(response: &Response) -> messages::BeginQuorumEpochResponse {
-    let answer = messages::BeginQuorumEpochResponse::default();
-    match response {
-        Response::Refused(error) => answer.with_error_code(error.code()),
-        Response::BeginQuorumEpoch(standing) => {
-            let partition = begin::PartitionData::default()
-                .with_error_code(code(standing.error))
-                .with_leader_id(wire_leader(standing))
-                .with_leader_epoch(standing.epoch.0);
-            let topic = begin::TopicData::default()
-                .with_topic_name(topic())
-                .with_partitions(vec![partition]);
-            answer.with_topics(vec![topic])
+/// Those that tell nothing but where the sender stands.
+macro_rules! answers_to_leaders {
+    ($($kind:ident $words:ident $message:ident $write:ident,)+) => { $(
+        pub fn $write(response: &Response) -> messages::$message {
+            let answer = messages::$message::default();
+            match response {
+                Response::Refused(error) => answer.with_error_code(error.code()),
+                Response::$kind(standing) => {
+                    let partition = $words::PartitionData::default()
+                        .with_error_code(code(standing.error))
+                        .with_leader_id(wire_leader(standing))
+                        .with_leader_epoch(standing.epoch.0);
+                    let topic = $words::TopicData::default()
+                        .with_topic_name(topic())
+                        .with_partitions(vec![partition]);
+                    answer.with_topics(vec![topic])
+                }
+                other => mixed_up(other, stringify!($kind)),
+            }
         }
-        other => mixed_up(other, "BeginQuorumEpoch"),
-    }
+
+        impl TryFrom<messages::$message> for Response {
+            type Error = Unfit;
+
+            fn try_from(answer: messages::$message) -> Result<Self, Unfit> {
+                if let Some(error) = ResponseError::try_from_code(answer.error_code) {
+                    return Ok(Response::Refused(error));
+                }
+                let topic = only(answer.topics)?;
+                let partition = only(topic.partitions)?;
+                check(&topic.topic_name, partition.partition_index)?;
+                let (epoch, leader) = (partition.leader_epoch, partition.leader_id);
+                Ok(Response::$kind(standing(partition.error_code, epoch, leader)))
+            }
+        }
+    )+ };
 }
 
-impl TryFrom<messages::BeginQuorumEpochResponse> for Response {
-    type Error = Unfit;
-
-    fn try_from(answer: messages::BeginQuorumEpochResponse) -> Result<Self, Unfit> {
-        if let Some(error) = ResponseError::try_from_code(answer.error_code) {
-            return Ok(Response::Refused(error));
-        }
-        let topic = only(answer.topics)?;
-        let partition = only(topic.partitions)?;
-        check(&topic.topic_name, partition.partition_index)?;
-        let standing = standing(partition.error_code, partition.leader_epoch, partition.leader_id);
-        Ok(Response::BeginQuorumEpoch(standing))
-    }
-}
-
-pub fn to_end_quorum_epoch_response(response: &Response) -> messages::EndQuorumEpochResponse {
-    let answer = messages::EndQuorumEpochResponse::default();
-    match response {
-        Response::Refused(error) => answer.with_error_code(error.code()),
-        Response::EndQuorumEpoch(standing) => {
-            let partition = end::PartitionData::default()
-                .with_error_code(code(standing.error))
-                .with_leader_id(wire_leader(standing))
-                .with_leader_epoch(standing.epoch.0);
-            let topic =
-                end::TopicData::default().with_topic_name(topic()).with_partitions(vec![partition]);
-            answer.with_topics(vec![topic])
-        }
-        other => mixed_up(other, "EndQuorumEpoch"),
-    }
-}
-
-impl TryFrom<messages::EndQuorumEpochResponse> for Response {
-    type Error = Unfit;
-
-    fn try_from(answer: messages::EndQuorumEpochResponse) -> Result<Self, Unfit> {
-        if let Some(error) = ResponseError::try_from_code(answer.error_code) {
-            return Ok(Response::Refused(error));
-        }
-        let topic = only(answer.topics)?;
-        let partition = only(topic.partitions)?;
-        check(&topic.topic_name, partition.partition_index)?;
-        let standing = standing(partition.error_code, partition.leader_epoch, partition.leader_id);
-        Ok(Response::EndQuorumEpoch(standing))
-    }
+answers_to_leaders! {
+    BeginQuorumEpoch begin BeginQuorumEpochResponse to_begin_quorum_epoch_response,
+    EndQuorumEpoch end EndQuorumEpochResponse to_end_quorum_epoch_response,
 }
 
 pub fn to_fetch_response(response: &Response) -> messages::FetchResponse {
