@@ -132,9 +132,13 @@ impl<'a> Partition<'a> {
             ];
             seen.push(Seen::new(Invariant::HighWatermarkRises, what, why));
         }
+        let is_new = offset > self.committed.end();
         seen.extend(self.show(event, epoch, from, offset));
         seen.extend(match self.is_metadata() {
-            true => self.within_majority(event, offset, setup),
+            true => self.within_majority(event, offset, setup).or_else(|| {
+                let counts = is_new && syncs_its_log(setup);
+                counts.then(|| self.synced_by_majority(event, offset, setup))?
+            }),
             false => self.within_isr(event, epoch, offset),
         });
         seen
@@ -233,22 +237,27 @@ impl<'a> Partition<'a> {
 
     /// A majority of the voters has what the quorum's leader counts as committed.
     fn within_majority(&mut self, event: &Event, offset: Offset, setup: &Setup) -> Option<Seen> {
-        if setup.voters.is_empty() {
-            return None;
-        }
         self.examine(Invariant::HighWatermarkWithinIsr);
         let last = self.replicas.get(&*event.node)?.log.at(offset + -1).map(|placed| placed.batch);
-        let lacking: Vec<&str> = setup
-            .voters
-            .iter()
-            .map(|voter| &**voter)
-            .filter(|voter| self.lacks_at(voter, offset, last))
-            .collect();
-        if (setup.voters.len() - lacking.len()) * 2 > setup.voters.len() {
-            return None;
-        }
+        let lacking = minority(setup, |voter| !self.lacks_at(voter, offset, last))?;
         let says = format!("{} of {} voters lack it", lacking.len(), setup.voters.len());
         Some(self.too_high(event, offset, lacking[0], Evidence::new(event.id, says)))
+    }
+
+    /// A majority has synced it, too, when it is called committed for the first time: a voter's Fetch acknowledges no
+    /// more (KAFKA-10533).
+    fn synced_by_majority(&mut self, event: &Event, offset: Offset, setup: &Setup) -> Option<Seen> {
+        self.examine(Invariant::HighWatermarkWithinIsr);
+        let synced = |voter: &str| self.replicas.get(voter).map_or(Offset(0), |it| it.synced);
+        let lacking = minority(setup, |voter| synced(voter) >= offset)?;
+        let (id, node, behind) = (self.id, &event.node, lacking[0]);
+        let what = format!(
+            "high watermark of {id} is {offset} on {node}, and {behind} has synced up to {}",
+            synced(behind)
+        );
+        let says = format!("{} of {} voters have not synced it", lacking.len(), setup.voters.len());
+        let why = vec![Evidence::new(event.id, says), Evidence::new(event.id, what.clone())];
+        Some(Seen::new(Invariant::HighWatermarkWithinIsr, what, why))
     }
 
     pub(super) fn confirmed(
@@ -310,4 +319,17 @@ impl<'a> Partition<'a> {
         let why = vec![Evidence::new(event, what.clone())];
         Some(Seen::new(Invariant::IsrByController, what, why))
     }
+}
+
+/// The voters that do not count, if those that do are no majority.
+fn minority(setup: &Setup, counts: impl Fn(&str) -> bool) -> Option<Vec<&str>> {
+    let voters = setup.voters.iter().map(|voter| &**voter);
+    let lacking: Vec<_> = voters.filter(|voter| !counts(voter)).collect();
+    let rest = setup.voters.len() - lacking.len();
+    (!lacking.is_empty() && rest * 2 <= setup.voters.len()).then_some(lacking)
+}
+
+/// Before 2.8 the quorum did not: there a majority that has it is all that was promised.
+fn syncs_its_log(setup: &Setup) -> bool {
+    !setup.behaviours.iter().any(|behaviour| &**behaviour == "quorum-flush")
 }

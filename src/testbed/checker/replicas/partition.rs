@@ -18,6 +18,8 @@ use crate::{
 #[derive(Debug, Default)]
 pub(in crate::testbed::checker) struct Replica<'a> {
     pub(super) log: ReplicaLog,
+    /// All before it is durable; told of the metadata log.
+    pub(super) synced: Offset,
     pub(super) high_watermark: Offset,
     /// Up to here it has been compared with what leaders have shown.
     pub(super) compared: Offset,

@@ -113,7 +113,8 @@ impl<'a> Scene<'a> {
             | EventKind::LogRestarted { .. }
             | EventKind::LogCleaned { .. }
             | EventKind::LogRecovered { .. }
-            | EventKind::LogContents { .. } => self.take_log(event),
+            | EventKind::LogContents { .. }
+            | EventKind::Flushed { .. } => self.take_log(event),
             EventKind::PartitionCreated { .. }
             | EventKind::Elected { .. }
             | EventKind::IsrShrunk { .. }
@@ -156,6 +157,7 @@ impl<'a> Scene<'a> {
                     let Some(replica) = partition.replicas.get_mut(&*event.node) else { continue };
                     replica.log.restart(Offset(0));
                     (replica.compared, replica.high_watermark) = Default::default();
+                    replica.synced = Offset(0);
                     replica.loss = Some(Loss { cause: Cause::WipedDisk, event: event.id });
                 }
             }
@@ -216,7 +218,8 @@ impl<'a> Scene<'a> {
             EventKind::LogRestarted { partition, at } => {
                 let replica = self.entry(partition).replica(&event.node);
                 replica.log.restart(*at);
-                replica.compared = *at;
+                // The snapshot that took its place was synced before.
+                (replica.compared, replica.synced) = (*at, *at);
             }
             EventKind::LogCleaned { partition, upto } => {
                 let partition = self.entry(partition);
@@ -229,6 +232,10 @@ impl<'a> Scene<'a> {
             EventKind::LogContents { partition, batches } => {
                 let loss = self.fates.get(&*event.node).and_then(Fate::loss);
                 self.entry(partition).found(&event.node, batches, event.id, loss);
+            }
+            EventKind::Flushed { partition, upto } if partition.topic.as_str() == METADATA => {
+                let replica = self.entry(partition).replica(&event.node);
+                replica.synced = replica.synced.max(*upto).min(replica.log.end());
             }
             _ => {}
         }
@@ -355,6 +362,7 @@ impl<'a> Partition<'a> {
     fn cut(&mut self, cut: Cut<'a>) {
         let replica = self.replica(cut.node);
         replica.log.truncate(cut.to);
+        replica.synced = replica.synced.min(cut.to);
         replica.compared = replica.compared.min(cut.to);
         replica.high_watermark = replica.high_watermark.min(cut.to);
         self.cuts.push(cut);
@@ -366,6 +374,7 @@ impl<'a> Partition<'a> {
             replica.log.truncate(end);
             replica.loss = loss.or(replica.loss);
         }
+        replica.synced = replica.synced.min(end);
         replica.compared = replica.compared.min(end);
         replica.high_watermark = replica.high_watermark.min(end);
     }
@@ -381,6 +390,7 @@ impl<'a> Partition<'a> {
         let replica = self.replica(node);
         let before = replica.log.end();
         replica.log.replace(batches, event);
+        replica.synced = replica.synced.min(replica.log.end());
         if replica.log.end() < before {
             replica.loss = loss.or(replica.loss);
         }

@@ -31,6 +31,8 @@ const REPLICATED: &str = "
     b1 leads M 1@0
     b1 writes M 0..2 1
     b2 copies M 0..2 1
+    b1 syncs M 3
+    b2 syncs M 3
     b1 shows M 3
     b2 shows M 3
     b2 leads M 2@3
@@ -149,6 +151,7 @@ fn replicated_twins(guarantee: Guarantee) -> Twins {
                 ("b2 leads M 2@3", "b2 leads M 1@3"),
                 ("b2 leads M 2@3", "b3 leads M 2@0"),
                 ("b1 shows M 3", "b1 shows M 3\n b1 shows M 2"),
+                ("b2 syncs M 3", "b2 syncs M 2"),
             ],
         ),
         Guarantee::ClusterHeals => (

@@ -161,6 +161,8 @@ fn power_losses_excuse_nothing_in_the_quorum() {
         b1 leads M 1@0
         b1 writes M 0..2 1
         b2 copies M 0..2 1
+        b1 syncs M 3
+        b2 syncs M 3
         b1 shows M 3
         b2 loses-power
         b1 loses-power
@@ -288,8 +290,27 @@ fn the_high_watermark_waits_for_the_isr_and_the_majority() {
     assert_eq!(after(&ahead), [""; 0]);
     let alone = "b1 leads M 1@0\n b1 writes M 0 1\n b1 shows M 1";
     assert_eq!(told(alone), ["!high-watermark-within-isr Unexplained"]);
-    let two = "b1 leads M 1@0\n b1 writes M 0 1\n b3 copies M 0 1\n b1 shows M 1";
-    assert_eq!(told(two), [""; 0]);
+    let two = "b1 leads M 1@0\n b1 writes M 0 1\n b3 copies M 0 1\n b1 syncs M 1\n";
+    assert_eq!(told(&format!("{two} b3 syncs M 1\n b1 shows M 1")), [""; 0]);
+    assert_eq!(told(&format!("{two} b1 shows M 1")), ["!high-watermark-within-isr Unexplained"]);
+}
+
+#[test]
+fn what_a_voter_has_synced_ends_where_its_log_was_cut() {
+    let begin = "
+        b1 leads M 1@0
+        b1 writes M 0..2 1
+        b1 syncs M 3
+        b2 copies M 0..2 1
+        b2 syncs M 3";
+    assert_eq!(told(&format!("{begin}\n b1 shows M 3")), [""; 0]);
+    let unsynced = ["!high-watermark-within-isr Unexplained"];
+    let again = "b2 copies M 1..2 1\n b1 shows M 3";
+    assert_eq!(told(&format!("{begin}\n b2 cuts M 3..1\n {again}")), unsynced);
+    // What was called committed once is not counted again.
+    let later =
+        "b1 shows M 3\n b2 cuts M 3..1\n b2 copies M 1..2 1\n b1 leads M 2@3\n b1 shows M 3";
+    assert_eq!(told(&format!("{begin}\n {later}")), [""; 0]);
 }
 
 #[test]

@@ -9,6 +9,7 @@
 //! b2 follows b1 0
 //! b1 writes 0..4 0            one batch an offset, in epoch 0; `=7` behind makes them others
 //! b2 copies 0..4 0
+//! b1 syncs M 3                what its log has before this
 //! b1 shows 5                  its high watermark
 //! b1 confirms b1,b2 1         the leader knows this ISR of partition epoch 1
 //! b2 parts b1@3               is told that its log parts from b1's at 3
@@ -116,6 +117,7 @@ impl Script {
                 let (leader, epoch) = (somebody(words[0]), words[1].parse().unwrap());
                 EventKind::Follows { partition, topic_id, leader, epoch }
             }
+            "syncs" => EventKind::Flushed { partition, upto: Offset(words[0].parse().unwrap()) },
             "shows" => {
                 EventKind::HighWatermark { partition, offset: Offset(words[0].parse().unwrap()) }
             }
