@@ -6,7 +6,8 @@ use std::time::Duration;
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::{
     messages::{
-        AlterPartitionReassignmentsRequest, BrokerId, CreatePartitionsRequest,
+        AllocateProducerIdsRequest, AlterPartitionReassignmentsRequest, AlterPartitionRequest,
+        BrokerHeartbeatRequest, BrokerId, BrokerRegistrationRequest, CreatePartitionsRequest,
         DescribeClusterRequest, DescribeQuorumRequest, ElectLeadersRequest, EnvelopeRequest,
         ListPartitionReassignmentsRequest, MetadataRequest, UnregisterBrokerRequest,
         alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic},
@@ -22,6 +23,7 @@ use super::{
     bench::{NodeConfig, Wire, pause},
     cluster::{Shape, machine},
     quorum::{make, quorum, topics},
+    replicas::until,
     requests::topic,
 };
 use crate::{
@@ -54,7 +56,11 @@ async fn partitions(wire: &mut Wire, name: &str) -> Vec<MetadataResponsePartitio
 }
 
 /// Waits until `t-0` is as wanted, as the asked broker goes by it.
-async fn until(env: &Env, wire: &mut Wire, wanted: impl Fn(&MetadataResponsePartition) -> bool) {
+async fn t_becomes(
+    env: &Env,
+    wire: &mut Wire,
+    wanted: impl Fn(&MetadataResponsePartition) -> bool,
+) {
     let given_up = env.clock.now() + Duration::from_secs(120);
     loop {
         let told = partitions(wire, "t").await.remove(0);
@@ -80,9 +86,9 @@ fn leadership_is_given_back_on_request_and_what_cannot_be_is_said() {
         let (controller, ..) = roles(&env).await;
         let asked = if controller == 3 { 2 } else { 3 };
         let mut wire = open(&env, asked).await;
-        until(&env, &mut wire, |t| t.leader_id.0 == 1 && t.isr_nodes.len() == 2).await;
+        t_becomes(&env, &mut wire, |t| t.leader_id.0 == 1 && t.isr_nodes.len() == 2).await;
         world.kill("b1");
-        until(&env, &mut wire, |t| t.leader_id.0 == 2).await;
+        t_becomes(&env, &mut wire, |t| t.leader_id.0 == 2).await;
         // The controller may have been on the first broker.
         let code = async |wire: &mut Wire, request: ElectLeadersRequest| {
             let answer = wire.ask(2, &request).await;
@@ -92,9 +98,9 @@ fn leadership_is_given_back_on_request_and_what_cannot_be_is_said() {
         let refused = ResponseError::PreferredLeaderNotAvailable.code();
         assert_eq!(code(&mut wire, elect(0, "t", 0)).await, refused);
         SHAPE.start(&world, 1);
-        until(&env, &mut wire, |t| t.isr_nodes.len() == 2).await;
+        t_becomes(&env, &mut wire, |t| t.isr_nodes.len() == 2).await;
         assert_eq!(code(&mut wire, elect(0, "t", 0)).await, 0);
-        until(&env, &mut wire, |t| t.leader_id.0 == 1).await;
+        t_becomes(&env, &mut wire, |t| t.leader_id.0 == 1).await;
         for (request, error) in [
             (elect(0, "t", 0), ResponseError::ElectionNotNeeded),
             (elect(1, "t", 0), ResponseError::ElectionNotNeeded),
@@ -144,7 +150,7 @@ async fn ongoing(wire: &mut Wire) -> Ongoing {
 fn a_partition_moves_the_move_can_be_watched_and_called_off() {
     SHAPE.run(|world, env| async move {
         let mut wire = open(&env, 1).await;
-        until(&env, &mut wire, |t| t.isr_nodes.len() == 2).await;
+        t_becomes(&env, &mut wire, |t| t.isr_nodes.len() == 2).await;
         for (request, error) in [
             (reassign("t", 0, None), ResponseError::NoReassignmentInProgress),
             (reassign("t", 0, Some(&[1, 1])), ResponseError::InvalidReplicaAssignment),
@@ -163,11 +169,11 @@ fn a_partition_moves_the_move_can_be_watched_and_called_off() {
         assert_eq!(reassigned(&mut wire, reassign("t", 0, None)).await, 0);
         assert_eq!(ongoing(&mut wire).await, []);
         // What is left of the order that was asked for stays, as in Kafka.
-        until(&env, &mut wire, |t| t.replica_nodes == [BrokerId(2), BrokerId(1)]).await;
+        t_becomes(&env, &mut wire, |t| t.replica_nodes == [BrokerId(2), BrokerId(1)]).await;
         assert_eq!(reassigned(&mut wire, reassign("t", 0, Some(&[3, 2]))).await, 0);
         SHAPE.start(&world, 3);
-        until(&env, &mut wire, |t| t.replica_nodes == [BrokerId(3), BrokerId(2)]).await;
-        until(&env, &mut wire, |t| t.isr_nodes.len() == 2).await;
+        t_becomes(&env, &mut wire, |t| t.replica_nodes == [BrokerId(3), BrokerId(2)]).await;
+        t_becomes(&env, &mut wire, |t| t.isr_nodes.len() == 2).await;
         assert_eq!(ongoing(&mut wire).await, []);
     });
 }
@@ -202,9 +208,7 @@ fn a_topic_grows_and_never_shrinks() {
                 assert_eq!(partitions(&mut wire, "x").await.len(), count as usize - 1);
             }
             assert_eq!(wire.ask(3, &grow("x", count, Some(3))).await.results[0].error_code, 0);
-            while partitions(&mut wire, "x").await.len() < count as usize {
-                pause(&env, Duration::from_millis(10)).await;
-            }
+            until!(env, "it grows", partitions(&mut wire, "x").await.len() == count as usize);
         }
     });
 }
@@ -268,15 +272,11 @@ fn a_broker_that_is_gone_is_forgotten_on_request() {
             told.iter().map(|it| (it.broker_id.0, it.is_fenced)).collect::<Vec<_>>()
         };
         world.kill(&machine(gone));
-        while ids(&mut wire, false).await.len() == 3 {
-            pause(&env, Duration::from_millis(10)).await;
-        }
+        until!(env, "it is fenced", ids(&mut wire, false).await.len() == 2);
         assert!(ids(&mut wire, true).await.contains(&(gone, true)));
         let forget = |id: i32| UnregisterBrokerRequest::default().with_broker_id(BrokerId(id));
         assert_eq!(wire.ask(0, &forget(gone)).await.error_code, 0);
-        while ids(&mut wire, true).await.len() == 3 {
-            pause(&env, Duration::from_millis(10)).await;
-        }
+        until!(env, "it is forgotten", ids(&mut wire, true).await.len() == 2);
         for id in [gone, 77] {
             let code = wire.ask(0, &forget(id)).await.error_code;
             assert_eq!(code, ResponseError::BrokerIdNotRegistered.code());
@@ -285,6 +285,25 @@ fn a_broker_that_is_gone_is_forgotten_on_request() {
         SHAPE.start(&world, gone);
         open(&env, gone).await;
         assert_eq!(ids(&mut wire, false).await.len(), 3);
+    });
+}
+
+#[test]
+fn whoever_is_not_the_controller_says_so_to_brokers_that_take_it_for_that() {
+    SHAPE.run(|_, env| async move {
+        let (_, one, other) = roles(&env).await;
+        let not_controller = ResponseError::NotController.code();
+        for id in [one, other] {
+            let mut wire = open(&env, id).await;
+            let answer = wire.ask(4, &BrokerRegistrationRequest::default()).await;
+            assert_eq!((answer.error_code, answer.broker_epoch), (not_controller, -1));
+            let code = wire.ask(1, &BrokerHeartbeatRequest::default()).await.error_code;
+            assert_eq!(code, not_controller);
+            let code = wire.ask(3, &AlterPartitionRequest::default()).await.error_code;
+            assert_eq!(code, not_controller);
+            let code = wire.ask(0, &AllocateProducerIdsRequest::default()).await.error_code;
+            assert_eq!(code, not_controller);
+        }
     });
 }
 
@@ -329,9 +348,7 @@ fn an_envelope_with_anything_but_a_request_for_the_controller_is_refused_and_har
         assert!(huge.is_closed().await);
         let answer = wire.ask(0, &envelope(wanted)).await;
         assert_eq!(answer.error_code, 0);
-        while partitions(&mut wire, "t").await.len() < 2 {
-            pause(&env, Duration::from_millis(10)).await;
-        }
+        until!(env, "it grows", partitions(&mut wire, "t").await.len() == 2);
         assert_eq!(topics(&mut wire).await, ["t"]);
     });
 }

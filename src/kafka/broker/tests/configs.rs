@@ -15,6 +15,7 @@ use kafka_protocol::{
 
 use super::{
     bench::{Wire, beside_a_broker, beside_a_changed, start_broker, start_second, two_brokers},
+    replicas::until,
     requests::{find_coordinator, produce},
 };
 use crate::kafka::protocol::ResponseError;
@@ -204,6 +205,39 @@ fn a_change_that_cannot_be_made_changes_nothing() {
 }
 
 #[test]
+fn what_is_refused_is_told_at_its_place_among_the_rest() {
+    beside_a_broker(LONG, |_, env| async move {
+        let mut wire = Wire::open(&env).await;
+        let fixed = adjust((BROKER, "1"), &[("log.retention.ms", 0, Some("1"))]);
+        let mut change = adjust((TOPIC, "t"), &[("flush.ms", 0, Some("8"))]);
+        let whole_cluster = adjust((BROKER, ""), &[("log.retention.ms", 0, Some("1"))]);
+        change.resources.insert(0, fixed.resources[0].clone());
+        change.resources.insert(1, whole_cluster.resources[0].clone());
+        let answer = wire.ask(1, &change).await;
+        let told = answer
+            .responses
+            .iter()
+            .map(|it| (it.resource_type, it.resource_name.to_string(), it.error_code));
+        let refused = ResponseError::InvalidRequest.code();
+        let expected = [(BROKER, "1", refused), (BROKER, "", refused), (TOPIC, "t", 0)];
+        assert_eq!(
+            told.collect::<Vec<_>>(),
+            expected.map(|(kind, name, code)| (kind, name.to_owned(), code))
+        );
+        assert_eq!(value(&one(&mut wire, "flush.ms").await), ("8", 1));
+
+        let mut change = replace(&[("flush.ms", Some("9"))]);
+        let mut fixed = change.resources[0].clone();
+        (fixed.resource_type, fixed.resource_name) = (BROKER, text("1"));
+        change.resources.insert(0, fixed);
+        let answer = wire.ask(2, &change).await;
+        let told = answer.responses.iter().map(|it| (it.resource_type, it.error_code));
+        assert_eq!(told.collect::<Vec<_>>(), [(BROKER, refused), (TOPIC, 0)]);
+        assert_eq!(value(&one(&mut wire, "flush.ms").await), ("9", 1));
+    });
+}
+
+#[test]
 fn any_broker_changes_and_describes_a_topic() {
     beside_a_changed(LONG, two_brokers, |world, env| async move {
         start_second(&world, LONG);
@@ -214,8 +248,6 @@ fn any_broker_changes_and_describes_a_topic() {
         let mut first = Wire::open(&env).await;
         assert_eq!(value(&one(&mut first, "flush.ms").await), ("7", 1));
         // The other broker hears of it a moment later.
-        while value(&one(&mut second, "flush.ms").await).0 != "7" {
-            super::bench::pause(&env, Duration::from_millis(10)).await;
-        }
+        until!(env, "it hears of it", value(&one(&mut second, "flush.ms").await).0 == "7");
     });
 }

@@ -23,6 +23,7 @@ use crate::{
     kafka::{
         broker::ReplicaChange,
         protocol::ResponseError,
+        replica::ReplicaEvent,
         types::{BrokerId, LeaderEpoch, Offset},
     },
     sim::{LinkControl, World},
@@ -72,6 +73,28 @@ fn a_follower_that_is_cut_off_holds_the_high_watermark_until_it_leaves_the_isr()
         pause(&env, ROUNDS).await;
         let mut follower = open(&env, "b3").await;
         assert_eq!(seen(&mut follower).await, (texts(&["a", "b", "c", "d"]), 4));
+    });
+}
+
+#[test]
+fn a_change_of_the_isr_is_asked_for_until_the_controller_answers() {
+    let settings = [("request.timeout.ms", "1000"), ("broker.session.timeout.ms", "60000")];
+    with_settings(&settings, &[], |world, env, stage| async move {
+        let mut leader = open(&env, "b2").await;
+        assert_eq!(send(&mut leader, -1, "a").await, 0);
+        pause(&env, ROUNDS).await;
+        world.isolate("b3");
+        // The controller is on b1.
+        world.links("b1", "b2").iter().for_each(LinkControl::sever);
+        assert_eq!(send(&mut leader, 1, "b").await, 0);
+        let asked = |change: &ReplicaChange| {
+            matches!(change, ReplicaChange::Isr(ReplicaEvent::IsrShrinkProposed { .. }))
+        };
+        until!(env, "the leader asks", stage.changes(2).iter().any(asked));
+        pause(&env, LAG).await;
+        assert_eq!(isr(&mut leader).await, [1, 2, 3]);
+        world.links("b1", "b2").iter().for_each(LinkControl::heal);
+        until!(env, "the ISR shrinks", isr(&mut leader).await == [1, 2]);
     });
 }
 
