@@ -7,8 +7,6 @@
 //! What costs simulated time is timers and polls, so a message is one timer and one poll: there are no
 //! tasks per connection, and a packet's arrival runs inside the timer's own wake (`timers`).
 
-#[cfg(test)]
-mod beside;
 mod chance;
 mod clock;
 mod crash;
@@ -23,14 +21,14 @@ mod timers;
 mod trace;
 mod world;
 
-#[cfg(test)]
-pub use beside::run_beside;
 pub use chance::{Chance, Latency};
 pub use clock::{EPOCH_MS, WallClock};
 pub use crash::Crash;
 pub use disk::{DiskControl, DiskFault, DiskOptions, Effect, Operation, Repeat};
 pub use machine::{Ending, MachineOptions};
 pub use network::{LinkControl, LinkOptions};
+#[cfg(test)]
+pub use tests::run_beside;
 pub use timers::time_on_this_thread;
 pub use trace::{Digest, Trace};
 pub use world::{World, WorldOptions};

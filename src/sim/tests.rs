@@ -1,5 +1,9 @@
 //! What holds of a world as a whole: lives of machines, crashes, digests.
 
+mod beside;
+
+pub use beside::run_beside;
+
 use std::{
     sync::{
         Arc,

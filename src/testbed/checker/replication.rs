@@ -133,10 +133,7 @@ pub(super) fn committed_reads_stable(index: &Index<'_>, group: &str) -> Verdict 
             _ => continue,
         };
         let lost = Vanished { record: first, partition, offset, since, now, shown };
-        let story = index.scene.partition(partition);
-        let story = story.and_then(|scene| lost_by_election(scene, offset, since));
-        let cause = story.as_ref().map_or(Cause::Unexplained, |story| story.cause);
-        let why = story.map_or(Vec::new(), |story| story.why);
+        let (cause, why) = why_vanished(index, partition, offset, since);
         let key = (partition, cause);
         breaches.add(key, at(partition, offset), || lost.violation(event, cause, why));
     }

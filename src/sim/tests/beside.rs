@@ -1,7 +1,9 @@
 //! For tests: a client's machine beside those it talks to, in a world that ends with the client.
 
-use super::{Digest, World, WorldOptions};
-use crate::env::Env;
+use crate::{
+    env::Env,
+    sim::{Digest, World, WorldOptions},
+};
 
 /// Runs `body` on the machine `client` once `setup` has added all machines and started the others. The digest of
 /// what happened.
