@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::{
-    Trial,
+    Trial, TrialEnd, run_trial,
     test_plans::{is_step, passing, plan_of},
 };
 use crate::testbed::{
