@@ -8,7 +8,9 @@
 
 mod delivery;
 mod digests;
+mod disks;
 mod hunt;
+mod quorum;
 mod replication;
 mod seeds;
 mod standard;

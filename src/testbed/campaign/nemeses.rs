@@ -12,14 +12,14 @@ use crate::testbed::plan::{
 pub(super) enum Nemesis {
     /// A leader asks for another ISR: the answer is held up, a follower cut off, and the ISR crashes.
     IsrChangeAnswer,
-    /// The same: the request is held up while the follower loses its disk, and then its leaders crash.
+    /// The same: the request is held up while the follower loses its disk, and then leaders crash.
     IsrChangeRequest,
     /// A follower hears nothing of the controller while the leader changes to and fro.
     DeafFollower,
     /// A leader is elected: nobody hears its answers, and it crashes.
     Elected,
-    /// A controller becomes active: it loses its connections or crashes at once.
-    ControllerElected,
+    /// Five controllers, of which one after the other is elected and crashes as in figure 8 of the Raft paper.
+    Figure8,
 }
 
 impl Nemesis {
@@ -27,13 +27,17 @@ impl Nemesis {
         let waits = (span(0..=400), span(50..=1_500), 1..=4u64);
         match self {
             Nemesis::IsrChangeAnswer => waits.prop_map(isr_change_answer).boxed(),
-            Nemesis::IsrChangeRequest => waits.prop_map(isr_change_request).boxed(),
+            Nemesis::IsrChangeRequest => {
+                let waits = (span(500..=3_000), span(300..=1_100), 500..=1_150u64, 0..3usize);
+                waits.prop_map(isr_change_request).boxed()
+            }
             Nemesis::DeafFollower => {
                 (span(1_000..=3_000), span(150..=900), 0..3usize).prop_map(deaf_follower).boxed()
             }
             Nemesis::Elected => waits.prop_map(elected).boxed(),
-            Nemesis::ControllerElected => {
-                (span(0..=60), span(100..=1_500), 1..=3u64).prop_map(controller_elected).boxed()
+            Nemesis::Figure8 => {
+                let waits = (span(20..=300), span(20..=200), span(50..=300), span(50..=500));
+                (0..5usize, waits).prop_map(figure_8).boxed()
             }
         }
     }
@@ -49,6 +53,10 @@ fn named(name: &str) -> NodeRef {
 
 fn way(from: NodeRef, to: NodeRef) -> Links {
     Links::Some(vec![Link { from, to, both_ways: false }])
+}
+
+fn between(from: NodeRef, to: NodeRef) -> Links {
+    Links::Some(vec![Link { from, to, both_ways: true }])
 }
 
 fn when(event: EventName, of: &str, count: u64, after: Option<&str>) -> Trigger {
@@ -67,6 +75,10 @@ fn step(id: &str, trigger: Trigger, action: Action) -> Step {
 const NOW: Span = Span::from_millis(0);
 const SOON: Span = Span::from_millis(20);
 const LATER: Span = Span::from_millis(3_000);
+/// When a first controller has long been elected.
+const LED: Span = Span::from_millis(2_500);
+/// More than an answer takes on a link that nothing befalls.
+const LAGS: Span = Span::from_millis(100);
 
 fn hold(links: Links, millis: u64) -> Action {
     Action::Hold { links, lasts: Some(Span::from_millis(millis)) }
@@ -88,25 +100,33 @@ fn isr_change_answer((wait, _, count): (Span, Span, u64)) -> Vec<Step> {
     ]
 }
 
-fn isr_change_request((_, _, count): (Span, Span, u64)) -> Vec<Step> {
-    let asked = when(EventName::IsrChangeAsked, "orders-0", count, None);
-    let wiped = || NodeRef::Step("nemesis-wiped".into());
-    let grown = when(EventName::IsrGrown, "orders-0", 1, Some("nemesis-wiped"));
+/// The victim leaves the ISR and is out of the controller's hearing until its session is nearly over; then it catches up.
+/// While the request to let it in is held, it comes back without its disk, and with a new session.
+fn isr_change_request((at, hears, held, victim): (Span, Span, u64, usize)) -> Vec<Step> {
+    let victim = || named(["b1", "b2", "b3"][victim]);
+    let NodeRef::Name(name) = victim() else { unreachable!("made above") };
+    let of_victim = |event, after| when(event, &name, 1, Some(after));
+    let near = || between(leader(), victim());
+    let controller = || between(victim(), named("c1"));
+    let asked = when(EventName::IsrChangeAsked, "orders-0", 1, Some("nemesis-near"));
     let elected = when(EventName::Elected, "orders-0", 1, Some("nemesis-kill"));
     let restart = |node: &str| Action::Restart { node: NodeRef::Step(node.into()) };
+    let out = of_victim(EventName::IsrShrunk, "nemesis-cut");
+    let told = of_victim(EventName::Fenced, "nemesis-again");
+    let grown = of_victim(EventName::IsrGrown, "nemesis-again");
     vec![
-        step("request", asked, hold(way(leader(), named("c1")), 500)),
-        step(
-            "wiped",
-            after("nemesis-request", NOW),
-            Action::Crash { node: NodeRef::Follower(first_partition()) },
-        ),
-        step("wipe", after("nemesis-wiped", SOON), Action::WipeDisk { node: wiped() }),
-        step("again", after("nemesis-wipe", SOON), Action::Restart { node: wiped() }),
-        step("answers", after("nemesis-again", NOW), hold(way(leader(), wiped()), 3_000)),
+        step("cut", Trigger::At(at), Action::Sever { links: near(), lasts: None }),
+        step("out", out, Action::Sever { links: controller(), lasts: None }),
+        step("near", after("nemesis-out", hears), Action::Heal { links: near() }),
+        step("request", asked, hold(way(leader(), named("c1")), held)),
+        step("wiped", after("nemesis-request", NOW), Action::Crash { node: victim() }),
+        step("wipe", after("nemesis-wiped", SOON), Action::WipeDisk { node: victim() }),
+        step("again", after("nemesis-wipe", SOON), Action::Restart { node: victim() }),
+        step("answers", after("nemesis-again", NOW), hold(way(leader(), victim()), 3_000)),
+        step("told", told, Action::Heal { links: controller() }),
         step("kill", grown, Action::Crash { node: leader() }),
         step("kill-2", elected, Action::Crash { node: leader() }),
-        step("back", after("nemesis-kill", Span::from_millis(4_000)), restart("nemesis-kill")),
+        step("back", after("nemesis-kill", LATER), restart("nemesis-kill")),
         step("back-2", after("nemesis-kill-2", LATER), restart("nemesis-kill-2")),
     ]
 }
@@ -155,22 +175,50 @@ fn elected((wait, lasts, count): (Span, Span, u64)) -> Vec<Step> {
     ]
 }
 
-fn controller_elected((wait, lasts, count): (Span, Span, u64)) -> Vec<Step> {
-    let elected = |count, after| Trigger::When {
+/// Links are cut so that only one can be elected at a time: `a` with a topic that `b` alone gets a copy of, `c` with the
+/// votes of `d` and `e`, `a` again with those of `d` and `e`, and `c` again with those of `b` and `e`.
+fn figure_8((first, waits): (usize, (Span, Span, Span, Span))) -> Vec<Step> {
+    let names: Vec<_> = (0..5).map(|at| format!("c{}", (first + at) % 5 + 1)).collect();
+    let [a, b, c, d, e] = [0, 1, 2, 3, 4].map(|at| names[at].as_str());
+    let links = |pairs: &[(&str, &str)], both_ways| {
+        let link = |(from, to): &(&str, &str)| Link { from: named(from), to: named(to), both_ways };
+        Links::Some(pairs.iter().map(link).collect())
+    };
+    let sever = |pairs: &[_]| Action::Sever { links: links(pairs, true), lasts: None };
+    let mute = |pairs: &[_]| Action::Sever { links: links(pairs, false), lasts: None };
+    let heal = |pairs: &[_]| Action::Heal { links: links(pairs, true) };
+    let elected = |after: &str| Trigger::When {
         event: EventName::ControllerElected,
         of: None,
         record: None,
-        count,
-        after,
+        count: 1,
+        after: Some(after.into()),
     };
-    let restart = |node: &str| Action::Restart { node: NodeRef::Step(node.into()) };
-    let crash = || Action::Crash { node: NodeRef::Controller };
+    let crash = |name| Action::Crash { node: named(name) };
+    let restart = |name| Action::Restart { node: named(name) };
+    let (copies, soon, hears, votes) = waits;
+    let topic =
+        Action::CreateTopic { topic: "extra".into(), partitions: 1, replication_factor: Some(2) };
+    let delay = Action::Delay { links: links(&[(b, a)], false), by: LAGS, lasts: None };
+    let at = Trigger::At;
     vec![
-        step("first", elected(count, None), Action::Note),
-        step("kill", after("nemesis-first", wait), crash()),
-        step("back", after("nemesis-kill", lasts), restart("nemesis-kill")),
-        step("second", elected(1, Some("nemesis-kill".into())), Action::Note),
-        step("kill-2", after("nemesis-second", wait), crash()),
-        step("back-2", after("nemesis-kill-2", lasts), restart("nemesis-kill-2")),
+        step("star", at(NOW), sever(&[(b, c), (b, d), (b, e), (c, d), (c, e), (d, e)])),
+        step("cut", at(LED), sever(&[(a, c), (a, d), (a, e)])),
+        step("topic", after("nemesis-cut", SOON), topic),
+        step("kill", after("nemesis-topic", copies), crash(a)),
+        step("second-may", after("nemesis-kill", NOW), heal(&[(c, d), (c, e)])),
+        step("second", elected("nemesis-kill"), mute(&[(c, d), (c, e)])),
+        step("kill-2", after("nemesis-second", soon), crash(c)),
+        step("still", after("nemesis-kill-2", NOW), Action::Pause { node: named(b), lasts: None }),
+        step("third-may", after("nemesis-still", NOW), heal(&[(a, d), (a, e)])),
+        step("back", after("nemesis-still", NOW), restart(a)),
+        step("third", elected("nemesis-back"), sever(&[(a, e)])),
+        step("slow", after("nemesis-third", NOW), delay),
+        step("moves", after("nemesis-slow", soon), Action::Resume { node: named(b) }),
+        step("deaf", after("nemesis-moves", hears), mute(&[(a, b)])),
+        step("kill-3", after("nemesis-deaf", votes), crash(a)),
+        step("apart", after("nemesis-kill-3", NOW), sever(&[(c, d)])),
+        step("fourth-may", after("nemesis-apart", NOW), heal(&[(c, b), (c, e)])),
+        step("back-3", after("nemesis-apart", NOW), restart(c)),
     ]
 }
