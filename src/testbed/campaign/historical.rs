@@ -58,8 +58,8 @@ campaigns! {
         "the same with crashes while the answer to an ISR change is held up"
         Setting::Crashes, Some(Nemesis::IsrChangeAnswer), MOVES;
     CRASHES_ISR_REQUEST "replication-isr-request"
-        "the same with a follower that loses its disk while an ISR change is held up"
-        Setting::Crashes, Some(Nemesis::IsrChangeRequest), MOVES;
+        "the same with a follower that loses its disk while an ISR change is held up, and no other crashes"
+        Setting::Links, Some(Nemesis::IsrChangeRequest), MOVES;
     ONE_POWER_LOSS "disks"
         "nothing acknowledged is lost when one broker loses power, whatever moves or is cut off"
         Setting::OnePowerLoss, None, POWER;
@@ -161,7 +161,9 @@ pub fn entries() -> Vec<Entry> {
         "9" "hw-ignores-pending-isr" CRASHES, LOST, |plan| set(plan, "high-watermark-over", "committed-isr");
         "9n" "hw-ignores-pending-isr" CRASHES_ISR_ANSWER, LOST, |plan| set(plan, "high-watermark-over", "committed-isr");
         "10" "diverging-fetch-advances-hw" CRASHES, LOST, |plan| set(plan, "diverging-fetch", "counts-as-progress");
+        "12" "stale-broker-epoch-isr" CRASHES, LOST, |plan| set(plan, "alter-partition-broker-epoch", "off");
         "12n" "stale-broker-epoch-isr" CRASHES_ISR_REQUEST, LOST, |plan| set(plan, "alter-partition-broker-epoch", "off");
+        "13" "uncommitted-read-on-demotion" CRASHES, DIFFER, |plan| set(plan, "follower-applies", "high-watermark-then-truncate");
         "15" "last-replica-standing" ONE_POWER_LOSS, LOST, |plan| set(plan, "eligible-leaders", "off");
         "16" "power-loss-all-isr" POWER_LOSS_OF_ALL, LOST, |_plan| {};
         "18" "epoch-checkpoint-torn" ONE_POWER_LOSS, LOST_OR_DIFFER, |plan| set(plan, "epoch-checkpoint-fsync", "off");

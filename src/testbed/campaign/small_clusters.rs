@@ -24,7 +24,9 @@ use crate::testbed::plan::{
 pub(super) enum Setting {
     /// Brokers crash, links fail, leaders move.
     Crashes,
-    /// Links fail and leaders move, and one broker loses power once.
+    /// Links fail and leaders move.
+    Links,
+    /// The same, and one broker loses power once.
     OnePowerLoss,
     /// The same, and everybody in sync loses power at once.
     PowerLossOfAll,
@@ -153,7 +155,7 @@ fn faults(setting: Setting) -> BoxedStrategy<Vec<Step>> {
         }
         // To KIP-966 a crash is as bad as a loss of power: whoever did not shut down cleanly is not eligible
         // any more, and when that is everybody the last leader is elected whatever it lost.
-        Setting::OnePowerLoss | Setting::PowerLossOfAll => on_links(),
+        Setting::Links | Setting::OnePowerLoss | Setting::PowerLossOfAll => on_links(),
         Setting::Quorum { voters } => on_controllers(voters),
         Setting::Producers => on_clients(),
     };
