@@ -48,11 +48,11 @@ fn main() {
         "| entry | campaign | past: first hit | hits | rate | present: trials | anomalies | not healed |"
     );
     println!("|---|---|---|---|---|---|---|---|");
-    let mut presents: BTreeMap<(&str, &str), Present> = BTreeMap::new();
+    let mut presents: BTreeMap<&str, Present> = BTreeMap::new();
     for entry in entries().into_iter().filter(is_chosen) {
         let hits = hits(&entry, trials);
         let safe = presents
-            .entry((entry.campaign.name, entry.safe))
+            .entry(entry.campaign.name)
             .or_insert_with(|| (present, anomalies(&entry, present)));
         let run = hits.run;
         let unhealed = safe.1.iter().filter(|(_, what)| what.starts_with(UNHEALED)).count();
@@ -86,9 +86,8 @@ fn show(wanted: &str) {
     let (number, seed) = (parts.next().unwrap(), parts.next().unwrap().parse().unwrap());
     let entry = entries().into_iter().find(|entry| entry.number == number).expect("a known entry");
     let mut plan = Plan::clone(&entry.campaign.plan(seed));
-    match parts.next() {
-        Some("past") => (entry.past)(&mut plan),
-        _ => (entry.present)(&mut plan),
+    if parts.next() == Some("past") {
+        (entry.past)(&mut plan);
     }
     println!("{}", to_toml(&plan));
 }
@@ -131,19 +130,24 @@ fn hits(entry: &Entry, trials: u64) -> Hits {
 fn anomalies(entry: &Entry, trials: u64) -> Vec<(u64, String)> {
     let found = Mutex::new(Vec::new());
     let done = AtomicBool::new(false);
-    each((0..trials).collect(), entry, entry.present, |trial| {
-        let what = match &trial.end {
-            TrialEnd::Finished => broken(trial),
-            TrialEnd::Broken(broken) if broken.invariant == Invariant::Heals => {
-                Some(format!("{UNHEALED}{}", broken.what))
+    each(
+        (0..trials).collect(),
+        entry,
+        |_plan| {},
+        |trial| {
+            let what = match &trial.end {
+                TrialEnd::Finished => broken(trial),
+                TrialEnd::Broken(broken) if broken.invariant == Invariant::Heals => {
+                    Some(format!("{UNHEALED}{}", broken.what))
+                }
+                other => Some(format!("{other:?}").chars().take(600).collect()),
+            };
+            if let Some(what) = what {
+                done.store(true, Ordering::Relaxed);
+                found.lock().unwrap().push((trial.seed, what));
             }
-            other => Some(format!("{other:?}").chars().take(600).collect()),
-        };
-        if let Some(what) = what {
-            done.store(true, Ordering::Relaxed);
-            found.lock().unwrap().push((trial.seed, what));
-        }
-    });
+        },
+    );
     let mut found = found.into_inner().unwrap();
     found.sort();
     found

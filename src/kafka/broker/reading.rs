@@ -71,11 +71,16 @@ impl Wanted {
         matches!(code, Some(ResponseError::UnknownTopicId | ResponseError::UnknownTopicOrPartition))
     }
 
-    /// Nothing has happened since the last look, which gave no records.
+    /// Nothing has happened since the last look.
+    fn is_quiet(&self, reader: &Reader) -> bool {
+        let partition = self.partition.as_ref();
+        partition.map_or(true, |partition| reader.changes(partition) == self.changes)
+    }
+
+    /// Another look would show the same. Records are looked for again, since others may have left more or less room.
     fn is_as_seen(&self, reader: &Reader) -> bool {
-        let Some(found) = &self.found else { return false };
-        let is_quiet = |partition: &Arc<Partition>| reader.changes(partition) == self.changes;
-        found.records.is_none() && self.partition.as_ref().map_or(true, is_quiet)
+        let shows_none = self.found.as_ref().is_some_and(|found| found.records.is_none());
+        shows_none && self.is_quiet(reader)
     }
 }
 
@@ -120,11 +125,8 @@ pub(super) async fn read_or_wait(
         for partition in wanted.iter().flat_map(|wanted| &wanted.partition) {
             reader.wait_on(partition, &waiter);
         }
-        let has_moved = |one: &Wanted| {
-            one.partition.as_ref().is_ok_and(|partition| reader.changes(partition) != one.changes)
-        };
         // What came between the look and the hanging up woke nobody.
-        if !wanted.iter().any(has_moved) {
+        if wanted.iter().all(|one| one.is_quiet(reader)) {
             tokio::select! {
                 biased;
                 () = waiter.wait() => {}

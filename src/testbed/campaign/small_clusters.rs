@@ -28,7 +28,7 @@ pub(super) enum Setting {
     Links,
     /// The same, and one broker loses power once.
     OnePowerLoss,
-    /// The same, and everybody in sync loses power at once.
+    /// The same, and everybody in sync loses power at once, having synced each record.
     PowerLossOfAll,
     /// Controllers crash and lose power, and links between them fail.
     Quorum { voters: u32 },
@@ -89,7 +89,7 @@ fn cluster(setting: Setting) -> BoxedStrategy<(ConfigMap, Vec<String>)> {
     );
     (settings, select(&ORDERS[..]))
         .prop_map(move |((min_isr, lag, fetch, wait, checkpoint), order)| {
-            let mut config = config(&[
+            let mut settings = config(&[
                 ("min.insync.replicas", if setting.cuts_power() { "2" } else { min_isr }),
                 ("replica.lag.time.max.ms", lag),
                 ("replica.fetch.max.bytes", fetch),
@@ -101,10 +101,13 @@ fn cluster(setting: Setting) -> BoxedStrategy<(ConfigMap, Vec<String>)> {
                 ("auto.leader.rebalance.enable", "false"),
                 ("offsets.topic.num.partitions", "1"),
             ]);
-            if setting == (Setting::Quorum { voters: 5 }) {
-                config.extend(HASTY.map(|(name, value)| (name.to_owned(), value.to_owned())));
-            }
-            (config, names(order))
+            let more: &[_] = match setting {
+                Setting::Quorum { voters: 5 } => &HASTY,
+                Setting::PowerLossOfAll => &[("log.flush.interval.messages", "1")],
+                _ => &[],
+            };
+            settings.extend(config(more));
+            (settings, names(order))
         })
         .boxed()
 }

@@ -65,6 +65,7 @@ impl Stage {
     /// Forgets what its machines run. Programs hold the stage, so nothing of it would leave memory before.
     pub fn clear(&self) {
         let machines = std::mem::take(&mut *self.machines());
+        // What they drop may look at the stage again.
         drop(machines);
     }
 

@@ -183,14 +183,12 @@ impl Session {
             }
         }
         if !forgotten.is_empty() {
-            let mut order = std::mem::take(&mut self.order);
-            let key = |index: usize| self.partitions.get_index(index).expect("`order` names it").0;
-            order.retain(|index| !forgotten.contains(key(*index)));
-            let mut kept = order.clone();
-            kept.sort_unstable();
-            self.partitions.retain(|key, _| !forgotten.contains(key));
-            let now_at = |was: &usize| kept.binary_search(was).expect("it was kept");
-            self.order = order.iter().map(now_at).collect();
+            let order = std::mem::take(&mut self.order);
+            let mut all: Vec<_> =
+                std::mem::take(&mut self.partitions).into_iter().map(Some).collect();
+            let in_order = order.into_iter().filter_map(|index| all[index].take());
+            self.partitions = in_order.filter(|(key, _)| !forgotten.contains(key)).collect();
+            self.order = (0..self.partitions.len()).collect();
             self.bytes = self.partitions.keys().map(entry_bytes).sum();
         }
     }

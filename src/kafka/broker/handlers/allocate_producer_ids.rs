@@ -7,7 +7,6 @@ use kafka_protocol::{messages::AllocateProducerIdsRequest, protocol::VersionRang
 use crate::kafka::{
     broker::{
         dispatch::{Answer, Call},
-        quorum::NotController,
         state::Broker,
     },
     controller::Controller,
@@ -17,8 +16,5 @@ pub(in crate::kafka::broker) const VERSIONS: VersionRange = VersionRange { min: 
 
 pub(in crate::kafka::broker) async fn handle(broker: &Arc<Broker>, call: &Call<'_>) -> Answer {
     let request: AllocateProducerIdsRequest = call.request()?;
-    let answer =
-        broker.quorum.ask_controller(request, Controller::handle_allocate_producer_ids).await;
-    let response = answer.unwrap_or_else(NotController::answer);
-    call.answer(&response)
+    broker.quorum.answer_node(call, request, Controller::handle_allocate_producer_ids).await
 }

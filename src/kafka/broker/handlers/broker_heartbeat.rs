@@ -7,7 +7,6 @@ use kafka_protocol::{messages::BrokerHeartbeatRequest, protocol::VersionRange};
 use crate::kafka::{
     broker::{
         dispatch::{Answer, Call},
-        quorum::NotController,
         state::Broker,
     },
     controller::Controller,
@@ -17,7 +16,5 @@ pub(in crate::kafka::broker) const VERSIONS: VersionRange = VersionRange { min: 
 
 pub(in crate::kafka::broker) async fn handle(broker: &Arc<Broker>, call: &Call<'_>) -> Answer {
     let request: BrokerHeartbeatRequest = call.request()?;
-    let answer = broker.quorum.ask_controller(request, Controller::handle_heartbeat).await;
-    let response = answer.unwrap_or_else(NotController::answer);
-    call.answer(&response)
+    broker.quorum.answer_node(call, request, Controller::handle_heartbeat).await
 }

@@ -11,7 +11,10 @@ use crate::{
     env::Instant,
     kafka::{
         broker::{
-            active_controller::Moment, dispatch::Close, node::NodeConfig, signal::Signal,
+            active_controller::Moment,
+            dispatch::{Answer, Call, Close},
+            node::NodeConfig,
+            signal::Signal,
             state::Broker,
         },
         controller::{
@@ -49,17 +52,6 @@ pub(in crate::kafka::broker) struct Description {
 /// This node is not the active controller, or ceased to be it before the answer was certain.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::kafka::broker) struct NotController;
-
-impl NotController {
-    /// As nodes are told it, whose answers have a place for it.
-    pub fn answer<A>(self) -> A
-    where
-        A: Default + Into<ControllerResponse> + TryFrom<ControllerResponse, Error: Debug>,
-    {
-        let answer = A::default().into().not_controller();
-        A::try_from(answer).expect("an answer stays of its kind")
-    }
-}
 
 pub(super) type Decide =
     Box<dyn FnOnce(&mut Controller, Moment, &mut Vec<ControllerEffect>) + Send>;
@@ -158,6 +150,27 @@ impl Quorum {
             handle(controller, moment.now, moment.request(request), effects);
         });
         decided.await
+    }
+
+    /// The answer to another node's request to the controller: where this node is none, its answer says so, since
+    /// each of these has a place for it.
+    pub async fn answer_node<R>(
+        &self,
+        call: &Call<'_>,
+        request: R,
+        handle: fn(&mut Controller, Instant, Asked<R>, &mut Vec<ControllerEffect>),
+    ) -> Answer
+    where
+        R: WireRequest + Send + 'static,
+        R::Response: Default + Into<ControllerResponse>,
+        R::Response: TryFrom<ControllerResponse, Error: Debug>,
+    {
+        let refused = |NotController| {
+            let answer = R::Response::default().into().not_controller();
+            R::Response::try_from(answer).expect("an answer stays of its kind")
+        };
+        let response = self.ask_controller(request, handle).await.unwrap_or_else(refused);
+        call.answer(&response)
     }
 
     pub async fn describe(&self) -> Option<Description> {

@@ -70,6 +70,8 @@ pub(super) enum Trouble {
 pub(super) struct Script {
     pub produce: BTreeMap<u32, Trouble>,
     pub first_sequence: FirstSequenceOnEmptyState,
+    /// Where FindCoordinator says that the coordinator is, if not here.
+    pub coordinator: Option<&'static str>,
 }
 
 #[derive(Default)]
@@ -94,6 +96,7 @@ struct Group {
     next_member: u32,
     committed: BTreeMap<(String, i32), i64>,
     heartbeats: u32,
+    lookups: u32,
 }
 
 #[derive(Default)]
@@ -128,6 +131,11 @@ impl Broker {
     /// Metadata names another leader of all partitions from here on; either broker takes what is sent to it.
     pub(super) fn move_leader(&self, to: i32) {
         self.state.lock().unwrap().leader = to;
+    }
+
+    /// FindCoordinator requests so far.
+    pub(super) fn lookups(&self) -> u32 {
+        self.state.lock().unwrap().group.lookups
     }
 
     /// The values in a partition's log, in order.
@@ -220,8 +228,9 @@ impl Broker {
             ApiKey::FindCoordinator => {
                 let coordinator = Coordinator::default()
                     .with_node_id(kafka_protocol::messages::BrokerId(1))
-                    .with_host(StrBytes::from_static_str("b1"))
+                    .with_host(StrBytes::from_static_str(self.script.coordinator.unwrap_or("b1")))
                     .with_port(i32::from(PORT));
+                self.state.lock().unwrap().group.lookups += 1;
                 reply(
                     head,
                     &FindCoordinatorResponse::default().with_coordinators(vec![coordinator]),

@@ -181,3 +181,20 @@ fn a_commit_during_a_rebalance_says_so() {
         assert_eq!(outcome.unwrap_err(), ClientError::RebalanceInProgress);
     });
 }
+
+/// `AbstractCoordinator.ensureCoordinatorReady`: one that was found and cannot be reached is looked for again with
+/// pauses that grow from `retry.backoff.ms` to `retry.backoff.max.ms`.
+#[test]
+fn a_coordinator_out_of_reach_is_not_asked_for_again_at_once() {
+    let script = Script { coordinator: Some("nowhere"), ..Script::default() };
+    with_broker(1, script, |bench| async move {
+        let (mut consumer, _) = bench.consumer("c", &SETTINGS);
+        consumer.subscribe([TopicName::from("t")], None).await.unwrap();
+        for _ in 0..10 {
+            consumer.poll(ms(1000)).await.unwrap();
+        }
+        // With pauses of 100, 200, 400, 800 and then 1,000 ms, a fifth more or less.
+        let lookups = bench.broker.lookups();
+        assert!((10..=16).contains(&lookups), "{lookups} in 10 s");
+    });
+}
