@@ -116,3 +116,16 @@ fn requests_for_others_are_refused() {
         "not granted, InvalidRequest, epoch 6 led by nobody"
     );
 }
+
+/// Its `quorum-state` is lost, or older than the log: whom it voted for in the log's epoch is not known.
+#[test]
+fn a_replica_is_never_in_an_earlier_epoch_than_its_log() {
+    let log = MemoryLog { entries: vec![Entry { epoch: 4, value: 0 }], ..MemoryLog::default() };
+    let older = ElectionState { epoch: LeaderEpoch(3), leader: None, voted: Some(key(2)) };
+    for stored in [None, Some(older)] {
+        let config = QuorumConfig::new(key(1), "c", &[key(1), key(2), key(3)]);
+        let quorum = Quorum::start(NOW, config, stored, &log, &mut Vec::new());
+        let expected = ElectionState { epoch: LeaderEpoch(4), leader: None, voted: None };
+        assert_eq!(quorum.election(), expected);
+    }
+}

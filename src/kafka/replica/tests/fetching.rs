@@ -329,3 +329,42 @@ fn epochs_may_be_asked_for_before_fetching() {
 ",
     );
 }
+
+/// Where the logs part cannot be told: the records that could be compared are deleted.
+#[test]
+fn a_fork_below_the_leaders_start_begins_anew() {
+    plays(
+        "
+        min-isr b0 1
+        produce b0 acks=1
+        fetch b1
+            b1 asks: fetch from 0 (epoch 0)
+            b1 is told: a0 with high watermark 0
+            b1: appends a0
+        produce b0 acks=1
+        produce b0 acks=1
+        produce b0 acks=1
+        elect-unclean b1
+        see b1
+            b1: leads in epoch 1
+        produce b1 acks=1
+        elect-unclean b0
+        see b0
+            b0: leads in epoch 2
+            b0: high watermark 4
+        delete-records b0 3
+        see b1
+            b1: follows b0 in epoch 2
+        fetch b1
+            b1 asks: fetch from 2 after epoch 1 (epoch 2)
+            b1 is told: OFFSET_OUT_OF_RANGE
+        fetch b1
+            b1 asks: where does the log end (epoch 2)
+            b1 is told: at 4
+        fetch b1
+            b1 asks: where does the log start (epoch 2)
+            b1 is told: at 3
+            b1: empties its log, starts at 3
+",
+    );
+}

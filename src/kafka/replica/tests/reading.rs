@@ -53,6 +53,24 @@ fn a_new_leader_does_not_know_the_latest_offset_at_once() {
     );
 }
 
+/// A new epoch begins at the end of the log also for whoever led before.
+#[test]
+fn a_leader_in_a_new_epoch_does_not_know_it_either() {
+    plays(
+        "
+        produce b0
+        latest b0
+            0
+        elect b1
+        elect b0
+        see b0
+            b0: leads in epoch 2
+        latest b0
+            OFFSET_NOT_AVAILABLE
+",
+    );
+}
+
 #[test]
 fn followers_serve_what_they_know_to_be_committed() {
     plays(
