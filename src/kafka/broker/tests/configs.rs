@@ -154,6 +154,9 @@ fn a_changed_setting_counts_at_once_and_after_a_power_loss() {
         start_broker(&world, LONG);
         let mut wire = Wire::open(&env).await;
         assert_eq!(produced(&mut wire).await, too_large);
+        let harmless = replace(&[("flush.ms", Some("9"))]).with_validate_only(true);
+        assert_eq!(wire.ask(2, &harmless).await.responses[0].error_code, 0);
+        assert_eq!(produced(&mut wire).await, too_large);
         // All settings that are not named go back to their defaults.
         let answer = wire.ask(2, &replace(&[("flush.ms", Some("9"))])).await;
         assert_eq!(answer.responses[0].error_code, 0);

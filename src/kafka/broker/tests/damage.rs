@@ -47,17 +47,17 @@ fn a_torn_end_of_the_metadata_log_is_cut_off() {
 
 #[test]
 fn a_metadata_log_damaged_where_it_was_durable_is_refused_again_and_again() {
-    SHAPE.run(|world, env| async move {
+    // Without a snapshot, which could take the log's place.
+    let shape = Shape { change: |_| (), ..SHAPE };
+    shape.run(move |world, env| async move {
         Wire::open(&env).await;
         pause(&env, Duration::from_secs(100)).await;
         world.kill("b1");
-        for snapshot in world.disk("b1").files().iter().filter(|it| it.ends_with(".checkpoint")) {
-            damage(&world, snapshot, [80]);
-        }
         damage(&world, &path(LOG), [300]);
         for _ in 0..2 {
-            let error = SHAPE.refusal(&world, &env, 1).await;
+            let error = shape.refusal(&world, &env, 1).await;
             assert!(error.contains(METADATA_TOPIC), "{error}");
+            assert!(error.contains("was committed and durable"), "{error}");
         }
     });
 }

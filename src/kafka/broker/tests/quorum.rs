@@ -175,3 +175,24 @@ fn a_broker_that_dies_keeps_its_place_for_as_long_as_its_session() {
         assert_eq!(unfenced(&mut wire).await.len(), 2);
     });
 }
+
+#[test]
+fn a_broker_whose_former_life_has_its_place_asks_for_it_less_and_less_often() {
+    PATIENT.run(|world, env| async move {
+        let mut wire = open(&env, machine(1)).await;
+        let (leader, ..) = quorum(&mut wire).await;
+        let again = if leader == 3 { 2 } else { 3 };
+        open(&env, machine(again)).await;
+        let said_in_a_minute = async || {
+            let before = world.trace().messages();
+            pause(&env, Duration::from_secs(60)).await;
+            world.trace().messages() - before
+        };
+        let as_member = said_in_a_minute().await;
+        world.kill(&machine(again));
+        PATIENT.start(&world, again);
+        let as_stranger = said_in_a_minute().await;
+        assert!(as_stranger < as_member, "{as_stranger} {as_member}");
+        assert_eq!(unfenced(&mut wire).await, [1, 2, 3]);
+    });
+}

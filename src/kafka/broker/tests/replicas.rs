@@ -86,11 +86,20 @@ impl Stage {
     }
 
     pub(super) fn start(self: &Arc<Self>, world: &World, id: i32) {
+        self.start_at(world, id, PORT);
+    }
+
+    /// The broker listens there, and registers with that.
+    pub(super) fn start_at(self: &Arc<Self>, world: &World, id: i32, port: u16) {
         let stage = Arc::clone(self);
         world.start(&format!("b{id}"), move |env| {
             Box::pin(async move {
                 let told = Arc::new(Told { broker: id, stage: Arc::clone(&stage) });
-                let node = Node::start(env, stage.config(id), told).await.unwrap();
+                let mut config = stage.config(id);
+                config.listen.port = port;
+                let own = config.brokers.iter_mut().find(|broker| broker.id == BrokerId(id));
+                own.expect("it is one of them").advertised.port = port;
+                let node = Node::start(env, config, told).await.unwrap();
                 node.run(std::future::pending()).await.unwrap();
             })
         });

@@ -78,7 +78,8 @@ fn a_follower_that_is_cut_off_holds_the_high_watermark_until_it_leaves_the_isr()
 
 #[test]
 fn a_change_of_the_isr_is_asked_for_until_the_controller_answers() {
-    let settings = [("request.timeout.ms", "1000"), ("broker.session.timeout.ms", "60000")];
+    // Nobody is fenced for his silence meanwhile: only what the leader asks for shrinks the ISR.
+    let settings = [("request.timeout.ms", "1000"), ("broker.session.timeout.ms", "600000")];
     with_settings(&settings, &[], |world, env, stage| async move {
         let mut leader = open(&env, "b2").await;
         assert_eq!(send(&mut leader, -1, "a").await, 0);
@@ -202,6 +203,106 @@ fn a_write_that_waits_for_replicas_is_refused_when_its_leader_is_deposed() {
             leader.receive::<kafka_protocol::messages::ProduceRequest>(correlation, 11).await;
         assert_eq!(code(&answer), ResponseError::NotLeaderOrFollower.code());
         assert!(env.clock.now() - before < Duration::from_secs(2));
+    });
+}
+
+/// b3's fetch of the partition from its end, in b3's name; waits for a minute.
+async fn ask_as_follower(leader: &mut Wire) -> i32 {
+    let partition = FetchPartition::default()
+        .with_current_leader_epoch(0)
+        .with_fetch_offset(1)
+        .with_last_fetched_epoch(0)
+        .with_partition_max_bytes(1 << 20);
+    let id = describe_id(leader).await;
+    let asked = FetchTopic::default().with_topic_id(id).with_partitions(vec![partition]);
+    let state = ReplicaState::default().with_replica_id(WireBrokerId(3)).with_replica_epoch(-1);
+    let request = FetchRequest::default()
+        .with_max_wait_ms(60_000)
+        .with_min_bytes(1)
+        .with_max_bytes(1 << 20)
+        .with_replica_state(state)
+        .with_topics(vec![asked]);
+    leader.send(17, &request).await
+}
+
+#[test]
+fn a_fetch_that_waits_is_refused_when_its_leader_is_deposed() {
+    with_replicas(&[], |_, env, _| async move {
+        let mut leader = open(&env, "b2").await;
+        assert_eq!(send(&mut leader, -1, "a").await, 0);
+        let correlation = ask_as_follower(&mut leader).await;
+        pause(&env, ROUNDS).await;
+        let before = env.clock.now();
+        elect(&env, "t", 3).await;
+        let answer = leader.receive::<FetchRequest>(correlation, 17).await;
+        let code = answer.responses[0].partitions[0].error_code;
+        assert_eq!(code, ResponseError::FencedLeaderEpoch.code());
+        assert!(env.clock.now() - before < Duration::from_secs(2));
+    });
+}
+
+/// What the leader knows of the session is older than what the follower told last: it must be told all again.
+#[test]
+fn a_follower_whose_fetch_got_lost_begins_a_new_session() {
+    with_settings(&[("replica.socket.timeout.ms", "1000")], &[], |world, env, _| async move {
+        let mut leader = open(&env, "b2").await;
+        assert_eq!(send(&mut leader, -1, "a").await, 0);
+        pause(&env, ROUNDS).await;
+        // What b3 has asked for already still comes.
+        world.link("b3", "b2").sever();
+        assert_eq!(send(&mut leader, 1, "b").await, 0);
+        pause(&env, Duration::from_secs(2)).await;
+        world.heal_all();
+        until!(env, "it is committed", seen(&mut leader).await.1 == 2);
+        assert_eq!(isr(&mut leader).await, [1, 2, 3]);
+    });
+}
+
+#[test]
+fn a_leader_that_comes_back_elsewhere_is_found_there() {
+    with_replicas(&[], |world, env, stage| async move {
+        let mut leader = open(&env, "b2").await;
+        assert_eq!(send(&mut leader, -1, "a").await, 0);
+        pause(&env, ROUNDS).await;
+        world.kill("b2");
+        stage.start_at(&world, 2, 9093);
+        let mut other = open(&env, "b3").await;
+        until!(env, "b2 is gone", isr(&mut other).await == [1, 3]);
+        until!(env, "b2 is in sync", isr(&mut other).await == [1, 2, 3]);
+        elect(&env, "t", 2).await;
+        until!(env, "b2 leads", describe(&mut other).await.leader_id.0 == 2);
+        let epoch = describe(&mut other).await.leader_epoch;
+        let follows = |id| {
+            let leader = Some(BrokerId(2));
+            let follows = ReplicaChange::Follows { leader, epoch: LeaderEpoch(epoch) };
+            stage.changes(id).contains(&follows)
+        };
+        until!(env, "the others follow it", follows(1) && follows(3));
+        // Longer than a member of the ISR may be silent.
+        pause(&env, LAG * 3).await;
+        assert_eq!(isr(&mut other).await, [1, 2, 3]);
+    });
+}
+
+#[test]
+fn a_follower_that_is_sent_damaged_records_waits_before_it_asks_again() {
+    with_replicas(&[], |world, env, stage| async move {
+        let mut leader = open(&env, "b2").await;
+        assert_eq!(send(&mut leader, -1, "a").await, 0);
+        pause(&env, ROUNDS).await;
+        world.kill("b3");
+        assert_eq!(send(&mut leader, 1, "b").await, 0);
+        until!(env, "the ISR shrinks", isr(&mut leader).await == [1, 2]);
+        let log = "t-0/00000000000000000000.log";
+        let end = world.disk("b2").read(log).unwrap().len() as u64;
+        world.disk("b2").corrupt(log, end - 2).unwrap();
+        stage.start(&world, 3);
+        pause(&env, Duration::from_secs(5)).await;
+        let before = world.trace().messages();
+        pause(&env, Duration::from_secs(10)).await;
+        let said = world.trace().messages() - before;
+        assert!(said < 1000, "{said}");
+        assert_eq!(isr(&mut leader).await, [1, 2]);
     });
 }
 

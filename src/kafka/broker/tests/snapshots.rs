@@ -146,6 +146,63 @@ fn an_observer_does_the_same() {
 }
 
 #[test]
+fn a_complete_snapshot_takes_the_place_of_the_log_at_the_start_after_a_kill_between_the_two() {
+    let shape = Shape { brokers: 3, controllers: 0, change: soon };
+    shape.run(move |world, env| async move {
+        open(&env, 3).await;
+        world.power_loss("b3");
+        make_all(&env, 1).await;
+        pause(&env, Duration::from_secs(600)).await;
+        let complete = || files(&world, 3, ".checkpoint").iter().any(|path| offset(path) > 100);
+        let first = || offset(&files(&world, 3, ".log")[0]);
+        shape.start(&world, 3);
+        while !complete() {
+            pause(&env, Duration::from_micros(10)).await;
+        }
+        world.kill("b3");
+        assert_eq!(first(), 0);
+        // Nobody is there to say that the log lacks what the snapshot has.
+        ["b1", "b2"].iter().for_each(|voter| world.kill(voter));
+        shape.start(&world, 3);
+        pause(&env, Duration::from_secs(5)).await;
+        assert!(first() > 100);
+        [1, 2].iter().for_each(|id| shape.start(&world, *id));
+        assert_eq!(topics(&mut open(&env, 3).await).await, all());
+    });
+}
+
+/// Where the metadata log starts, as a power loss would leave it in the checkpoint.
+fn durable_start(world: &World, id: i32) -> i64 {
+    let checkpoint = world.disk(&machine(id)).read_durable("log-start-offset-checkpoint");
+    let text = String::from_utf8(checkpoint.unwrap_or_default()).unwrap();
+    let entry = format!("{METADATA_TOPIC} 0 ");
+    text.lines().find_map(|line| line.strip_prefix(&entry)?.parse().ok()).unwrap_or(0)
+}
+
+#[test]
+fn where_the_metadata_log_starts_is_durable_before_anything_of_it_goes() {
+    let shape = Shape { brokers: 3, controllers: 0, change: soon };
+    shape.run(move |world, env| async move {
+        open(&env, 3).await;
+        world.power_loss("b3");
+        make_all(&env, 1).await;
+        // The first cleaning.
+        while files(&world, 1, ".log.deleted").is_empty() {
+            pause(&env, Duration::from_millis(1)).await;
+        }
+        let gone = files(&world, 1, ".log.deleted");
+        assert!(durable_start(&world, 1) > offset(gone.last().unwrap()), "{gone:?}");
+        // One that sleeps meanwhile gives up all of its log for a snapshot.
+        pause(&env, Duration::from_secs(600)).await;
+        shape.start(&world, 3);
+        while offset(&files(&world, 3, ".log")[0]) == 0 {
+            pause(&env, Duration::from_millis(1)).await;
+        }
+        assert_eq!(durable_start(&world, 3), offset(&files(&world, 3, ".log")[0]));
+    });
+}
+
+#[test]
 fn a_topic_of_the_plan_that_was_deleted_stays_away_after_a_start_from_a_snapshot() {
     let shape = Shape { brokers: 1, controllers: 0, change: soon };
     shape.run(move |world, env| async move {

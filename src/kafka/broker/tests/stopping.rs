@@ -2,10 +2,17 @@
 
 use std::time::Duration;
 
-use super::{
-    bench::{Wire, beside_a_broker, pause, start_broker},
-    requests::{fetch, produce},
+use kafka_protocol::messages::{
+    DescribeClusterRequest, DescribeTopicPartitionsRequest,
+    describe_topic_partitions_request::TopicRequest,
 };
+
+use super::{
+    bench::{NodeConfig, Wire, beside_a_broker, pause, start_broker},
+    cluster::Shape,
+    requests::{fetch, produce, topic},
+};
+use crate::{kafka::types::BrokerId, sim::LinkControl};
 
 const LIFETIME: Duration = Duration::from_secs(10);
 const LONG: Duration = Duration::from_secs(3600);
@@ -50,5 +57,42 @@ fn everything_acked_before_an_orderly_stop_survives_a_power_loss_after_it() {
         let end = answer.responses[0].partitions[0].high_watermark;
         assert!(acked > 100);
         assert_eq!(end, i64::from(acked));
+    });
+}
+
+/// `t` is on both brokers, and takes both to commit anything.
+fn on_both(node: &mut NodeConfig) {
+    node.topics[0].partitions = vec![vec![BrokerId(1), BrokerId(2)]];
+    node.topics[0].config = vec![("min.insync.replicas".into(), "2".into())];
+}
+
+/// ISR and eligible replicas of `t`, once a second broker is one of the cluster.
+async fn standing(wire: &mut Wire) -> (Vec<i32>, Vec<i32>) {
+    while wire.ask(1, &DescribeClusterRequest::default()).await.brokers.len() < 2 {}
+    let asked = TopicRequest::default().with_name(topic("t"));
+    let request = DescribeTopicPartitionsRequest::default().with_topics(vec![asked]);
+    let partition = wire.ask(0, &request).await.topics[0].partitions[0].clone();
+    let numbers = |ids: &[kafka_protocol::messages::BrokerId]| ids.iter().map(|id| id.0).collect();
+    let eligible = partition.eligible_leader_replicas.unwrap_or_default();
+    (numbers(&partition.isr_nodes), numbers(&eligible))
+}
+
+/// The mark of a clean shutdown has the epoch of that life, which the next registration names (KIP-966).
+#[test]
+fn a_broker_stays_eligible_after_an_orderly_stop_and_not_after_a_kill() {
+    let shape = Shape { brokers: 2, controllers: 1, change: on_both };
+    let lifetime = |id| if id == 2 { LIFETIME } else { LONG };
+    shape.run_for(lifetime, move |world, env| async move {
+        let mut wire = Wire::open(&env).await;
+        assert_eq!(standing(&mut wire).await, (vec![1, 2], vec![]));
+        world.ended("b2").await;
+        // So that it does not get back into the ISR.
+        world.links("b1", "b2").iter().for_each(LinkControl::sever);
+        shape.start(&world, 2);
+        assert_eq!(standing(&mut wire).await, (vec![1], vec![2]));
+        world.kill("b2");
+        pause(&env, Duration::from_secs(5)).await;
+        shape.start(&world, 2);
+        assert_eq!(standing(&mut wire).await, (vec![1], vec![]));
     });
 }
