@@ -181,7 +181,7 @@ mod tests {
     use super::Healing;
     use crate::{
         kafka::types::{Offset, TopicPartition},
-        testbed::history::{ElectionKind, EventKind, NodeName, Recorder, Setup},
+        testbed::history::{ElectionKind, EventKind, FaultKind, NodeName, Recorder, Setup},
     };
 
     fn open(tail: Vec<(&str, EventKind)>) -> Option<String> {
@@ -272,5 +272,19 @@ mod tests {
         assert_eq!(open(again), away);
         let deleted = EventKind::TopicDeleted { topic: "orders".into() };
         assert_eq!(open(vec![("b1", deleted)]), None);
+    }
+
+    #[test]
+    fn what_a_replica_lost_or_knows_late_is_told_apart() {
+        let partition = TopicPartition::new("orders", 0);
+        let fault = FaultKind::WipedDisk;
+        let wiped = EventKind::Fault { fault, what: "b2's disk is wiped".into() };
+        assert_eq!(open(vec![("b2", wiped)]).unwrap(), "b2 ends orders-0 at 0, b1 at 3");
+        // A follower's high watermark comes after its leader's, and takes nothing back.
+        let late = EventKind::HighWatermark { partition: partition.clone(), offset: Offset(2) };
+        assert_eq!(open(vec![("b2", late)]), None);
+        let replicas: Vec<NodeName> = ["b1", "b2", "b3"].map(NodeName::from).to_vec();
+        let assigned = EventKind::ReplicasChanged { partition, replicas };
+        assert_eq!(open(vec![("b1", assigned)]).unwrap(), "b3 is not in the ISR of orders-0");
     }
 }

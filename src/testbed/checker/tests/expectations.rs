@@ -172,4 +172,14 @@ fn facts_of_leadership_go_by_the_controllers_word() {
         assert_eq!(fact(kind, of, moved), then, "{kind:?} of {of}, moved");
     }
     assert_eq!(fact(FactKind::Leader, "orders-0", &format!("{begun}\n c elects nobody")), "-1");
+    // A leader that leads on in a new epoch was not elected.
+    let on = format!("{begun}\n c elects b1");
+    assert_eq!(fact(FactKind::Elections, "orders", &on), "0");
+    let metadata = format!("{begun}\n c makes M b1,b2");
+    assert_eq!(fact(FactKind::Leads, "b1", &metadata), "1");
+    let deleted = format!("{begun}\n c deletes orders");
+    assert_eq!(fact(FactKind::Leads, "b1", &deleted), "0");
+    assert_eq!(fact(FactKind::Replicas, "b3", &deleted), "0");
+    let follower = format!("{moved}\n b2 leads 1@5\n b2 shows 4\n b1 shows 2");
+    assert_eq!(fact(FactKind::Hw, "orders-0", &follower), "4");
 }

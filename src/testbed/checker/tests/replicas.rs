@@ -153,6 +153,8 @@ fn a_replica_that_has_its_records_again_counts_as_intact() {
         c elects b2
         b2 leads 1@1";
     assert_eq!(after(lines), ["!committed-stays UnflushedPowerLoss"]);
+    let some = lines.replace("b3 recovers 1", "b3 recovers 0").replace("copies 1 0", "copies 0 0");
+    assert_eq!(after(&some), ["committed-stays UnflushedPowerLoss"]);
 }
 
 #[test]
@@ -293,6 +295,24 @@ fn the_high_watermark_waits_for_the_isr_and_the_majority() {
     let two = "b1 leads M 1@0\n b1 writes M 0 1\n b3 copies M 0 1\n b1 syncs M 1\n";
     assert_eq!(told(&format!("{two} b3 syncs M 1\n b1 shows M 1")), [""; 0]);
     assert_eq!(told(&format!("{two} b1 shows M 1")), ["!high-watermark-within-isr Unexplained"]);
+    // What a majority has lost is not committed because somebody called it so once.
+    let cut = "b1 shows M 1\n b3 cuts M 1..0\n b1 leads M 2@1\n b1 shows M 1";
+    let again = told(&format!("{two} b3 syncs M 1\n {cut}"));
+    assert_eq!(again, ["!high-watermark-within-isr Unexplained"]);
+}
+
+/// Its leader still counts it as a member, by the fetches before its end.
+#[test]
+fn a_member_of_the_isr_that_lost_records_with_its_power_had_them() {
+    let lost = "
+        b1 writes 2 0
+        b2 copies 2 0
+        b3 copies 2 0
+        b3 loses-power
+        b3 recovers 2
+        b3 boots
+        b1 shows 3";
+    assert_eq!(after(lost), [""; 0]);
 }
 
 #[test]

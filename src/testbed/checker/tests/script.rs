@@ -23,7 +23,8 @@ use crate::{
     testbed::{
         history::{
             CommitKind, Delivery, EventId, EventKind, FaultKind, GroupSetup, History, LoggedRecord,
-            Loss, OffsetReach, Outcome, ProducerSetup, RecordId, Recorder, Setup, TopicSetup,
+            Loss, NodeName, OffsetReach, Outcome, ProducerSetup, RecordId, Recorder, Setup,
+            TopicSetup,
         },
         plan::EffectKind,
     },
@@ -39,6 +40,7 @@ pub fn history_of(text: &str) -> History {
         records: BTreeMap::new(),
         at: 0,
         word: (0, 0),
+        leader: None,
     };
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && *line != "upserts") {
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -95,6 +97,8 @@ pub(super) struct Script {
     recorder: Recorder,
     /// The controller's last leader epoch and partition epoch.
     pub(super) word: (i32, i32),
+    /// Whom it named last.
+    pub(super) leader: Option<NodeName>,
     /// Who is where.
     records: BTreeMap<(TopicPartition, Offset), RecordId>,
     at: u64,

@@ -4,6 +4,7 @@
 //! c makes b1,b2,b3            the controller: replicas, all in sync, led by the first in epoch 0
 //! c elects b2 unclean         in the next epoch; `nobody` is a leader too
 //! c shrinks b1,b2             the ISR, in the next partition epoch; `grows` likewise
+//! c deletes orders            the topic
 //! c assigns b4,b2             other replicas, by a reassignment
 //! b1 leads 0@0                epoch 0 begins at 0 in its log
 //! b2 follows b1 0
@@ -62,15 +63,18 @@ impl Script {
     ) -> bool {
         let partition = partition.clone();
         let kind = match verb {
-            "makes" => EventKind::PartitionCreated {
-                partition,
-                topic_id: "id".into(),
-                replicas: names(words[0]),
-                leader: names(words[0]).first().cloned(),
-                isr: names(words[0]),
-                epoch: 0,
-                partition_epoch: 0,
-            },
+            "makes" => {
+                self.leader = names(words[0]).first().cloned();
+                EventKind::PartitionCreated {
+                    partition,
+                    topic_id: "id".into(),
+                    replicas: names(words[0]),
+                    leader: self.leader.clone(),
+                    isr: names(words[0]),
+                    epoch: 0,
+                    partition_epoch: 0,
+                }
+            }
             "elects" => {
                 self.word = (self.word.0 + 1, self.word.1 + 1);
                 let leader = somebody(words[0]);
@@ -79,7 +83,8 @@ impl Script {
                     (Some(_), Some(_)) => ElectionKind::Unclean,
                     (Some(_), None) => ElectionKind::Clean,
                 };
-                let ((epoch, partition_epoch), was) = (self.word, None);
+                let (epoch, partition_epoch) = self.word;
+                let was = std::mem::replace(&mut self.leader, leader.clone());
                 EventKind::Elected { partition, leader, was, epoch, partition_epoch, how }
             }
             "shrinks" | "grows" => {
@@ -90,6 +95,7 @@ impl Script {
                     _ => EventKind::IsrGrown { partition, isr, was, partition_epoch },
                 }
             }
+            "deletes" => EventKind::TopicDeleted { topic: words[0].into() },
             "assigns" => EventKind::ReplicasChanged { partition, replicas: names(words[0]) },
             "checks" => EventKind::Phase { phase: Phase::Check },
             "boots" => EventKind::MachineStarted { incarnation: 2 },
