@@ -298,6 +298,7 @@ impl Partition {
         pending: PendingFlush,
     ) -> Result<(), LogError> {
         let upto = pending.upto();
+        self.store_truncation(broker).await;
         let result = pending.sync().await;
         let done = self.log().flush_done(pending, result, broker.env.clock.now());
         match &done {
@@ -310,6 +311,19 @@ impl Partition {
             Err(error) => broker.fail(error),
         }
         done
+    }
+}
+
+impl Partition {
+    /// Lowers the recovery point to where the log was cut, before anything of the cut is durable
+    /// (`LogManager.truncateTo`). A loss of power may bring back whole segments that were cut off: a start must
+    /// read them again, for the file of epochs tells of them no more.
+    async fn store_truncation(&self, broker: &Arc<Broker>) {
+        let unstored = self.log().unstored_truncation();
+        if let Some(truncation) = unstored {
+            broker.partitions.checkpoint_recovery_points(broker).await;
+            self.log().truncation_stored(truncation);
+        }
     }
 }
 
@@ -362,18 +376,19 @@ impl Partitions {
         }
     }
 
-    /// Writes recovery points and high watermarks.
     pub async fn checkpoint_ends(&self, broker: &Arc<Broker>) {
+        self.checkpoint_recovery_points(broker).await;
+        self.checkpoint_high_watermarks(broker).await;
+    }
+
+    async fn checkpoint_recovery_points(&self, broker: &Arc<Broker>) {
         let _turn = self.checkpointing.lock().await;
         let mut points = self.offsets(|log| log.recovery_point());
         let (metadata, point) = broker.metadata.recovery_point();
         points.insert(metadata, point);
-        let watermarks = self.offsets(|log| log.high_watermark());
         store(broker, RECOVERY_POINTS, &points).await;
-        store(broker, HIGH_WATERMARKS, &watermarks).await;
     }
 
-    /// Writes high watermarks alone.
     pub async fn checkpoint_high_watermarks(&self, broker: &Arc<Broker>) {
         let _turn = self.checkpointing.lock().await;
         store(broker, HIGH_WATERMARKS, &self.offsets(|log| log.high_watermark())).await;

@@ -6,6 +6,7 @@
 
 use std::{
     collections::VecDeque,
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard},
 };
 
@@ -65,7 +66,15 @@ pub(super) async fn run(broker: Arc<Broker>) {
     while !broker.ending.is_stopping() {
         let next = storage.lock().work.pop_front();
         if let Some(work) = next {
-            perform(&broker, work).await;
+            let mut performing = pin!(perform(&broker, work));
+            // A chore goes on meanwhile: it may hold what the work waits for, such as the checkpoints.
+            loop {
+                tokio::select! {
+                    biased;
+                    () = &mut performing => break,
+                    () = finished(&mut doing) => doing = None,
+                }
+            }
             continue;
         }
         if doing.is_none() {

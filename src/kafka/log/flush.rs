@@ -42,6 +42,8 @@ pub(super) struct FlushState {
     directory_may_be_new: bool,
     /// Counts truncations: a flush begun before one says nothing about what was written after it.
     truncations: u64,
+    /// How many truncations the stored recovery point takes account of.
+    truncations_stored: u64,
     /// Flushes begun and not done. What they hold is not durable, so a later flush syncs it too.
     in_flight: BTreeMap<u64, Work>,
     next_id: u64,
@@ -86,6 +88,7 @@ impl FlushState {
             directory_changed: true,
             directory_may_be_new: true,
             truncations: 0,
+            truncations_stored: 0,
             in_flight: BTreeMap::new(),
             next_id: 0,
             epochs_in_flight: None,
@@ -149,6 +152,10 @@ fn epochs_durable(policy: LogPolicy, change: Change) -> Durable {
     }
 }
 
+/// A truncation among those of a log.
+#[derive(Clone, Copy, Debug)]
+pub struct Truncation(u64);
+
 /// A flush under way. [`PendingFlush::sync`] it without holding the log, then tell the log with
 /// [`Log::flush_done`], whatever came of it. Several may be under way at a time.
 #[must_use]
@@ -206,6 +213,17 @@ impl Log {
     /// All before it is durable; the broker stores it in `recovery-point-offset-checkpoint`.
     pub fn recovery_point(&self) -> Offset {
         self.flush.recovery_point
+    }
+
+    /// Truncations whose recovery point is not stored yet: a start would trust what was cut off.
+    pub fn unstored_truncation(&self) -> Option<Truncation> {
+        let FlushState { truncations, truncations_stored, .. } = self.flush;
+        (truncations > truncations_stored).then_some(Truncation(truncations))
+    }
+
+    /// The recovery point was stored after this truncation.
+    pub fn truncation_stored(&mut self, Truncation(number): Truncation) {
+        self.flush.truncations_stored = self.flush.truncations_stored.max(number);
     }
 
     /// Records that a power loss may take.

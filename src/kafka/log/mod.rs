@@ -35,7 +35,7 @@ pub use checkpoint::{
 pub use clean::{Cleanable, Cleaned, CleanerLimits, Cleaning, Step, Swap, discard_cleaned};
 pub use epochs::EpochEntry;
 pub use error::{AppendError, LogError, ReadError};
-pub use flush::PendingFlush;
+pub use flush::{PendingFlush, Truncation};
 pub use loader::{Cut, Recovery};
 pub use partition_log::{Log, OpenOptions, Shutdown};
 pub use policy::{
