@@ -10,6 +10,7 @@ mod delivery;
 mod digests;
 mod disks;
 mod hunt;
+mod producers;
 mod quorum;
 mod replication;
 mod seeds;

@@ -170,13 +170,16 @@ pub(super) const SWITCHES: &[Switch] = switches! {
             "It does not: a power loss may take a whole segment that was synced, and leave a hole in the log."
     }
     "first-sequence-on-empty-state" => log.first_sequence_on_empty_state:
-        "Which sequence a log without any record takes from an idempotent producer it does not know." {
+        "Which sequence a log takes from an idempotent producer it does not know." {
         "any" ("2.5 to 4.4")
             "Any (KIP-360): when two batches are in flight to a new partition and the first is refused, the second \
              is taken, the first never fits again, and its records are missing before acknowledged ones."
-        "zero" ("since 4.5")
-            "0, so that the first batch is the first in the log (KAFKA-15591). A log that ever held a record takes \
-             any."
+        "zero-in-empty-log" ("since 4.5")
+            "0 if the log never held a record, so that the first batch is the first in the log (KAFKA-15591). Among \
+             other producers' records any is taken still."
+        "zero" ("never shipped")
+            "0, whatever others wrote (proposed as KAFKA-19880; 4.2 has it for transactions, KAFKA-18202). Who was \
+             forgotten along with its records begins a new epoch."
     }
     "high-watermark-checkpoint" => log.high_watermark_checkpoint:
         "What a replica's high watermark is after its broker starts." {

@@ -39,7 +39,7 @@ pub enum SegmentDirFsync {
     Off,
 }
 
-/// Which sequence is taken from a producer that a log without any record yet knows nothing of.
+/// Which sequence a log takes from a producer that it knows nothing of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FirstSequenceOnEmptyState {
@@ -48,6 +48,10 @@ pub enum FirstSequenceOnEmptyState {
     Any,
     /// 0, while the log never held a record; in one that did, any, as a producer's records may be gone and
     /// its state with them. Since 4.5 (KAFKA-15591).
+    ZeroInEmptyLog,
+    /// 0: other producers' records say nothing of this one's first batch. A producer whose state is gone has a next
+    /// batch refused that follows its last acknowledged one, and begins a new epoch. As KAFKA-18202 has it for
+    /// transactions; for the rest proposed (KAFKA-19880) and in no release.
     Zero,
 }
 

@@ -210,15 +210,16 @@ impl Producers {
     /// Judges a batch of a producer that nothing is known of.
     fn check_first(&self, batch: &BatchHeader, origin: AppendOrigin) -> Result<(), AppendError> {
         let got = batch.base_sequence;
-        match self.first_sequence {
-            FirstSequenceOnEmptyState::Zero
-                if origin == AppendOrigin::Client && self.end == Offset(0) && got.0 != 0 =>
-            {
-                let last = Sequence(-1);
-                Err(AppendError::OutOfOrderSequence { producer: batch.producer_id, last, got })
-            }
-            FirstSequenceOnEmptyState::Any | FirstSequenceOnEmptyState::Zero => Ok(()),
+        let begins_at_zero = match self.first_sequence {
+            FirstSequenceOnEmptyState::Any => false,
+            FirstSequenceOnEmptyState::ZeroInEmptyLog => self.end == Offset(0),
+            FirstSequenceOnEmptyState::Zero => true,
+        };
+        if begins_at_zero && origin == AppendOrigin::Client && got.0 != 0 {
+            let last = Sequence(-1);
+            return Err(AppendError::OutOfOrderSequence { producer: batch.producer_id, last, got });
         }
+        Ok(())
     }
 
     /// Accounts for a batch that is in the log; its header says where.

@@ -62,6 +62,12 @@ campaigns! {
     POWER_LOSS_OF_ALL "disks-all"
         "with a sync per record nothing acknowledged is lost even when everybody loses power"
         Setting::PowerLossOfAll, None, POWER;
+    BEYOND "disks-beyond"
+        "replicas and controllers agree on what is left when everybody loses power and nothing was synced"
+        Setting::Beyond, None, POWER;
+    SYNCED_TRUNCATED "disks-truncated"
+        "with a sync per record nothing is lost by a follower that loses power when it has cut its log"
+        Setting::Synced, Some(Nemesis::Truncated), MOVES;
     QUORUM "quorum"
         "no committed metadata is lost, whatever crashes or loses power"
         Setting::Quorum { voters: 3 }, None, CONTROLLERS;
@@ -71,6 +77,9 @@ campaigns! {
     PRODUCERS "producers"
         "one send is one record, in the order of sends, whatever befalls connections and leaders"
         Setting::Producers, None, SENDS;
+    NEW_PARTITIONS "new-partitions"
+        "the first record sent to a new partition is the first in it, however late its leader hears of it"
+        Setting::NewPartitions, None, &[Reached::BatchRetried];
 }
 
 /// What everything drawn here must meet in some trial.
@@ -93,8 +102,8 @@ const CONTROLLERS: &[Reached] =
 const SENDS: &[Reached] =
     &[Reached::BatchRetried, Reached::RetryWasDuplicate, Reached::LeaderMoved];
 
-/// In half of the plans the nemesis acts beside chance. Plans are safe in all they leave to defaults, but for the first
-/// batch of a log (entry 28), which Kafka 4.1 takes with any sequence.
+/// In half of the plans the nemesis acts beside chance. Plans are safe in all they leave to defaults, but for a
+/// producer's first batch (entry 28), which Kafka 4.1 takes with any sequence, and 4.5 in a log that others wrote to.
 fn with_nemesis(plans: BoxedStrategy<Plan>, nemesis: Option<Nemesis>) -> BoxedStrategy<Plan> {
     let few = match nemesis {
         Some(nemesis) => vec(nemesis.steps(), 0..=1).boxed(),
@@ -161,13 +170,14 @@ pub fn entries() -> Vec<Entry> {
         "15" "last-replica-standing" ONE_POWER_LOSS, LOST, |plan| set(plan, "eligible-leaders", "off");
         "16" "power-loss-all-isr" POWER_LOSS_OF_ALL, LOST, never_flushed;
         "18" "epoch-checkpoint-torn" ONE_POWER_LOSS, LOST_OR_DIFFER, |plan| set(plan, "epoch-checkpoint-fsync", "off");
+        "18n" "epoch-checkpoint-torn" SYNCED_TRUNCATED, LOST_OR_DIFFER, |plan| set(plan, "epoch-checkpoint-fsync", "off");
         "19" "raft-ack-before-fsync" QUORUM, METADATA, |plan| set(plan, "quorum-flush", "never");
         "20" "raft-commit-before-epoch-record" QUORUM, METADATA, |plan| set(plan, "commit-rule", "epoch-start");
         "20n" "raft-commit-before-epoch-record" QUORUM_5, METADATA, |plan| set(plan, "commit-rule", "epoch-start");
         "20m" "raft-commit-before-epoch-record" QUORUM_5, METADATA, |plan| set(plan, "commit-rule", "any-epoch");
         "24" "retry-duplicates" PRODUCERS, &[Guarantee::NoDuplicateAppend], |plan| of_producers(plan, &[("enable.idempotence", "false")]);
         "25" "inflight-reorder" PRODUCERS, &[Guarantee::PartitionOrder], |plan| of_producers(plan, &[("enable.idempotence", "false")]);
-        "28" "first-batch-gap" PRODUCERS, &[Guarantee::PartitionOrder], |plan| set(plan, "first-sequence-on-empty-state", "any");
+        "28" "first-batch-gap" NEW_PARTITIONS, &[Guarantee::PartitionOrder], |plan| set(plan, "first-sequence-on-empty-state", "any");
     }
 }
 

@@ -18,6 +18,8 @@ pub(super) enum Nemesis {
     DeafFollower,
     /// A leader is elected: nobody hears its answers, and it crashes.
     Elected,
+    /// A follower loses power when it has cut its log, and later leads one that was away for long.
+    Truncated,
     /// Five controllers, of which one after the other is elected and crashes as in figure 8 of the Raft paper.
     Figure8,
 }
@@ -35,6 +37,10 @@ impl Nemesis {
                 (span(1_000..=3_000), span(150..=900), 0..3usize).prop_map(deaf_follower).boxed()
             }
             Nemesis::Elected => waits.prop_map(elected).boxed(),
+            Nemesis::Truncated => {
+                let waits = (span(50..=400), span(500..=2_000), span(300..=700), span(0..=4));
+                (span(1_500..=3_000), waits, 0..3usize).prop_map(truncated).boxed()
+            }
             Nemesis::Figure8 => {
                 let waits = (span(20..=300), span(20..=200), span(50..=300), span(50..=500));
                 (0..5usize, waits).prop_map(figure_8).boxed()
@@ -74,14 +80,26 @@ fn step(id: &str, trigger: Trigger, action: Action) -> Step {
 
 const NOW: Span = Span::from_millis(0);
 const SOON: Span = Span::from_millis(20);
+const SOON_BACK: Span = Span::from_millis(800);
 const LATER: Span = Span::from_millis(3_000);
 /// When a first controller has long been elected.
 const LED: Span = Span::from_millis(2_500);
+/// After this long brokers know of a move.
+const MOVED: Span = Span::from_millis(120);
 /// More than an answer takes on a link that nothing befalls.
 const LAGS: Span = Span::from_millis(100);
 
 fn hold(links: Links, millis: u64) -> Action {
     Action::Hold { links, lasts: Some(Span::from_millis(millis)) }
+}
+
+fn prefer(order: [&str; 3]) -> Action {
+    let replicas = order.map(str::to_owned).into();
+    Action::Reassign { partition: first_partition(), replicas }
+}
+
+fn elect_preferred() -> Action {
+    Action::Elect { partition: Some(first_partition()), election: ElectionType::Preferred }
 }
 
 fn isr_change_answer((wait, _, count): (Span, Span, u64)) -> Vec<Step> {
@@ -134,28 +152,21 @@ fn isr_change_request((at, hears, held, victim): (Span, Span, u64, usize)) -> Ve
 /// `wait` between the changes; the follower is the one that neither of two leaders is.
 fn deaf_follower((at, wait, first): (Span, Span, usize)) -> Vec<Step> {
     let [one, two, deaf] = ORDERS[first];
-    let prefer = |first: &str, second: &str| Action::Reassign {
-        partition: first_partition(),
-        replicas: vec![first.into(), second.into(), deaf.into()],
-    };
-    let elect =
-        || Action::Elect { partition: Some(first_partition()), election: ElectionType::Preferred };
     let controller =
         Links::Some(vec![Link { from: named("c1"), to: named(deaf), both_ways: true }]);
-    let moved = Span::from_millis(120);
     vec![
-        step("one", Trigger::At(at), prefer(one, two)),
-        step("one-leads", after("nemesis-one", moved), elect()),
+        step("one", Trigger::At(at), prefer([one, two, deaf])),
+        step("one-leads", after("nemesis-one", MOVED), elect_preferred()),
         step(
             "deaf",
-            after("nemesis-one-leads", moved),
+            after("nemesis-one-leads", MOVED),
             Action::Sever { links: controller, lasts: Some(Span::from_millis(4_000)) },
         ),
         step("slow", after("nemesis-deaf", NOW), hold(way(named(one), named(two)), 300)),
-        step("two", after("nemesis-deaf", wait), prefer(two, one)),
-        step("two-leads", after("nemesis-two", moved), elect()),
-        step("back", after("nemesis-two-leads", wait), prefer(one, two)),
-        step("one-again", after("nemesis-back", moved), elect()),
+        step("two", after("nemesis-deaf", wait), prefer([two, one, deaf])),
+        step("two-leads", after("nemesis-two", MOVED), elect_preferred()),
+        step("back", after("nemesis-two-leads", wait), prefer([one, two, deaf])),
+        step("one-again", after("nemesis-back", MOVED), elect_preferred()),
     ]
 }
 
@@ -172,6 +183,43 @@ fn elected((wait, lasts, count): (Span, Span, u64)) -> Vec<Step> {
         ),
         step("kill", after("nemesis-answers", wait), Action::Crash { node: leader() }),
         step("back", after("nemesis-kill", LATER), back),
+    ]
+}
+
+/// Three leaders in turn. The first crashes with records that nobody has, and stays away. The third crashes with a whole
+/// epoch that nobody has, cuts it off when it is back, and then its power fails. It leads next, and the first one asks it
+/// what to keep.
+fn truncated((at, waits, first): (Span, (Span, Span, Span, Span), usize)) -> Vec<Step> {
+    let (alone, writes, alone_2, cuts) = waits;
+    let [one, two, three] = ORDERS[first];
+    let of = |event, after| when(event, "orders-0", 1, Some(after));
+    let cut = |name: &str, lasts| {
+        let others = NodeRef::Followers(first_partition());
+        Action::Sever { links: between(named(name), others), lasts: Some(lasts) }
+    };
+    let crash = |name| Action::Crash { node: named(name) };
+    let back = |name| Action::Restart { node: named(name) };
+    vec![
+        step("prefer", Trigger::At(at), prefer([one, two, three])),
+        step("leads", after("nemesis-prefer", MOVED), elect_preferred()),
+        step("alone", after("nemesis-leads", MOVED), cut(one, alone)),
+        step("first", after("nemesis-alone", alone), crash(one)),
+        step("writes", of(EventName::Elected, "nemesis-first"), Action::Note),
+        step("prefer-3", after("nemesis-writes", writes), prefer([three, two, one])),
+        step(
+            "alone-3",
+            after("nemesis-prefer-3", MOVED),
+            Action::Sever { links: between(named(two), named(three)), lasts: Some(alone_2) },
+        ),
+        step("leads-3", after("nemesis-alone-3", NOW), elect_preferred()),
+        step("third", after("nemesis-alone-3", alone_2), crash(three)),
+        step("third-back", of(EventName::Elected, "nemesis-third"), back(three)),
+        step("cuts", of(EventName::Truncated, "nemesis-third-back"), Action::Note),
+        step("dark", after("nemesis-cuts", cuts), Action::PowerLoss { node: named(three) }),
+        step("light", after("nemesis-dark", SOON_BACK), back(three)),
+        step("level", of(EventName::IsrGrown, "nemesis-light"), Action::Note),
+        step("fourth", after("nemesis-level", MOVED), crash(two)),
+        step("first-back", of(EventName::Elected, "nemesis-fourth"), back(one)),
     ]
 }
 

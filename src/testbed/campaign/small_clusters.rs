@@ -30,15 +30,30 @@ pub(super) enum Setting {
     OnePowerLoss,
     /// The same, and everybody in sync loses power at once, having synced each record.
     PowerLossOfAll,
+    /// The same, and nothing was synced: acknowledged records may go.
+    Beyond,
     /// Controllers crash and lose power, and links between them fail.
     Quorum { voters: u32 },
+    /// Every record is synced, logs have many segments and few records, and links fail now and then.
+    Synced,
     /// Connections of producers break, and leaders move.
     Producers,
+    /// Operators add partitions while brokers hear late of it.
+    NewPartitions,
 }
 
 impl Setting {
     fn cuts_power(self) -> bool {
-        matches!(self, Setting::OnePowerLoss | Setting::PowerLossOfAll)
+        matches!(self, Setting::OnePowerLoss | Setting::PowerLossOfAll | Setting::Beyond)
+    }
+
+    /// Milliseconds of load and faults before everything heals.
+    fn load_ms(self) -> u64 {
+        match self {
+            Setting::Synced => 14_000,
+            Setting::NewPartitions => 4_000,
+            _ => 9_000,
+        }
     }
 }
 
@@ -51,8 +66,6 @@ fn names(order: [&str; 3]) -> Vec<String> {
     order.map(str::to_owned).into()
 }
 
-/// Milliseconds of load and faults before everything heals.
-const LOAD_MS: u64 = 9_000;
 /// Faults begin when the cluster is there.
 const FIRST_FAULT_MS: u64 = 500;
 
@@ -66,7 +79,10 @@ pub(super) fn plans(setting: Setting) -> BoxedStrategy<Plan> {
                 plan.producers.insert("web".into(), second);
             }
             plan.steps = steps;
-            plan.expectations = claims(&plan);
+            plan.expectations = match setting {
+                Setting::Beyond => agreement(),
+                _ => claims(&plan),
+            };
             plan
         })
         .boxed()
@@ -77,6 +93,15 @@ const HASTY: [(&str, &str); 3] = [
     ("controller.quorum.fetch.timeout.ms", "500"),
     ("controller.quorum.election.timeout.ms", "300"),
     ("controller.quorum.election.backoff.max.ms", "200"),
+];
+
+/// What a start has to read again of a log is little, and what it lacks is not made up for.
+const SYNCED: [(&str, &str); 5] = [
+    ("min.insync.replicas", "1"),
+    ("log.flush.interval.messages", "1"),
+    ("log.flush.offset.checkpoint.interval.ms", "500"),
+    ("log.initial.task.delay.ms", "500"),
+    ("log.segment.bytes", "400"),
 ];
 
 fn cluster(setting: Setting) -> BoxedStrategy<(ConfigMap, Vec<String>)> {
@@ -104,6 +129,7 @@ fn cluster(setting: Setting) -> BoxedStrategy<(ConfigMap, Vec<String>)> {
             let more: &[_] = match setting {
                 Setting::Quorum { voters: 5 } => &HASTY,
                 Setting::PowerLossOfAll => &[("log.flush.interval.messages", "1")],
+                Setting::Synced => &SYNCED,
                 _ => &[],
             };
             settings.extend(config(more));
@@ -126,15 +152,34 @@ fn producer(setting: Setting) -> BoxedStrategy<ProducerPlan> {
         Setting::Producers => {
             vec![config(&[("batch.size", "0"), ("delivery.timeout.ms", "60000")])]
         }
+        Setting::NewPartitions => {
+            vec![config(&[("batch.size", "0"), ("metadata.max.age.ms", "300")])]
+        }
+        // What nobody waits for is there alone when its leader goes.
+        Setting::Synced => {
+            let unheard = [("batch.size", "0"), ("enable.idempotence", "false"), ("acks", "0")];
+            vec![config(&unheard), config(&[("batch.size", "0")])]
+        }
         _ => safe,
+    };
+    let key = match setting {
+        Setting::NewPartitions => Some(TextTemplate("k{i%12}".into())),
+        _ => None,
     };
     // Records of about a tenth of a page where power is lost, so that a loss shows.
     let value = match setting.cuts_power() {
         true => format!("{{i}}{}", " ".repeat(400)),
         false => "{i}".into(),
     };
-    (20..=150u64, 5..=80u64, select(settings), FIRST_FAULT_MS..=4_000u64)
+    let (records, every) = match setting {
+        Setting::Synced => (400..=800u64, 10..=50u64),
+        // Several are on their way to one partition at a time.
+        Setting::NewPartitions => (200..=600u64, 2..=12u64),
+        _ => (20..=150u64, 5..=80u64),
+    };
+    (records, every, select(settings), FIRST_FAULT_MS..=4_000u64)
         .prop_map(move |(records, every, config, start)| ProducerPlan {
+            key: key.clone(),
             value: TextTemplate(value.clone()),
             start: Start::At(Span::from_millis(match setting {
                 Setting::Producers => 0,
@@ -149,7 +194,7 @@ fn faults(setting: Setting) -> BoxedStrategy<Vec<Step>> {
     let count = match setting {
         Setting::Producers => 1..=6,
         // Their nemesis takes many steps, which others would undo.
-        Setting::Quorum { voters: 5 } => 0..=2,
+        Setting::Quorum { voters: 5 } | Setting::Synced => 0..=2,
         _ => 4..=14usize,
     };
     let drawn = match setting {
@@ -158,17 +203,22 @@ fn faults(setting: Setting) -> BoxedStrategy<Vec<Step>> {
         }
         // To KIP-966 a crash is as bad as a loss of power: whoever did not shut down cleanly is not eligible
         // any more, and when that is everybody the last leader is elected whatever it lost.
-        Setting::Links | Setting::OnePowerLoss | Setting::PowerLossOfAll => on_links(),
+        Setting::Links
+        | Setting::OnePowerLoss
+        | Setting::PowerLossOfAll
+        | Setting::Beyond
+        | Setting::Synced => on_links(),
         Setting::Quorum { voters } => on_controllers(voters),
         Setting::Producers => on_clients(),
+        Setting::NewPartitions => on_new_partitions(),
     };
-    let at = span(FIRST_FAULT_MS..=LOAD_MS);
+    let at = span(FIRST_FAULT_MS..=setting.load_ms());
     let many = vec((at.clone(), drawn, span(100..=2_500)), count).prop_map(steps);
     match setting {
         Setting::OnePowerLoss => (many, at, node(BROKERS.to_vec()), span(100..=3_000))
             .prop_map(|(many, at, node, wait)| with_power_loss(many, at, node, wait))
             .boxed(),
-        Setting::PowerLossOfAll => (many, at, span(100..=3_000))
+        Setting::PowerLossOfAll | Setting::Beyond => (many, at, span(100..=3_000))
             .prop_map(|(many, at, wait)| {
                 with_power_loss(many, at, NodeRef::Isr(first_partition()), wait)
             })
@@ -254,6 +304,22 @@ fn on_clients() -> BoxedStrategy<Drawn> {
     .boxed()
 }
 
+/// A leader may hear later than a producer that it leads.
+fn on_new_partitions() -> BoxedStrategy<Drawn> {
+    let late = || links_between(&["c1"], &BROKERS);
+    let lasts = span(100..=2_500).prop_map(Some);
+    let topic = || topic_name(0);
+    prop_oneof![
+        4 => (2..=24u32).prop_map(move |partitions| {
+            Drawn::Once(Action::AddPartitions { topic: topic(), partitions })
+        }),
+        4 => (late(), span(20..=400), lasts.clone())
+            .prop_map(|(links, by, lasts)| Drawn::Once(Action::Delay { links, by, lasts })),
+        2 => (late(), lasts).prop_map(|(links, lasts)| Drawn::Once(Action::Hold { links, lasts })),
+    ]
+    .boxed()
+}
+
 fn assemble(setting: Setting, config: ConfigMap, placement: Vec<String>, latency: u64) -> Plan {
     let controllers = match setting {
         Setting::Quorum { voters } => voters,
@@ -268,20 +334,21 @@ fn assemble(setting: Setting, config: ConfigMap, placement: Vec<String>, latency
     let orders = TopicPlan { replicas: Some(vec![placement]), ..topic(1, 3) };
     Plan {
         topics: [(topic_name(0), orders)].into_iter().collect(),
-        ..blank("a drawn plan", cluster, LOAD_MS + 1_000, latency)
+        ..blank("a drawn plan", cluster, setting.load_ms() + 1_000, latency)
     }
+}
+
+/// What holds of whatever is left: replicas tell the same story, and so do controllers.
+fn agreement() -> Vec<Expectation> {
+    vec![holds(Guarantee::ReplicasAgree, &topic_name(0)), holds(Guarantee::QuorumAgrees, "cluster")]
 }
 
 /// What safe settings promise: nothing acknowledged is lost, replicas and controllers agree, one send is one
 /// record, in order. Whether everything heals is not claimed: with every replica's machine taken down uncleanly a
 /// partition may rightly stay without a leader.
 fn claims(plan: &Plan) -> Vec<Expectation> {
-    let topic = topic_name(0);
-    let mut claims = vec![
-        holds(Guarantee::AckedRecordsSurvive, &topic),
-        holds(Guarantee::ReplicasAgree, &topic),
-        holds(Guarantee::QuorumAgrees, "cluster"),
-    ];
+    let mut claims = agreement();
+    claims.push(holds(Guarantee::AckedRecordsSurvive, &topic_name(0)));
     for (name, producer) in &plan.producers {
         if never_doubles(producer) {
             claims.push(holds(Guarantee::NoDuplicateAppend, name));

@@ -569,7 +569,8 @@ impl Log {
             }
             let first = match first_sequence {
                 FirstSequenceOnEmptyState::Any => base,
-                FirstSequenceOnEmptyState::Zero => 0,
+                FirstSequenceOnEmptyState::ZeroInEmptyLog if self.next > 0 => base,
+                FirstSequenceOnEmptyState::ZeroInEmptyLog | FirstSequenceOnEmptyState::Zero => 0,
             };
             let expected = self.sequences.get(&producer).copied().unwrap_or(first);
             if base != expected {

@@ -191,24 +191,43 @@ fn the_first_batch_of_a_new_partition_may_be_shut_out_by_the_second() {
     out_of_order(&mut log, &first, 1);
     out_of_order(&mut log, &first, 1);
 
-    let mut log = first_sequence(FirstSequenceOnEmptyState::Zero);
-    out_of_order(&mut log, &second, -1);
-    log.append(&first).unwrap();
-    log.append(&second).unwrap();
-    let values: Vec<_> = log.contents().into_iter().map(|(_, value)| value).collect();
-    assert_eq!(values, [b"a", b"b"]);
+    for rule in [FirstSequenceOnEmptyState::ZeroInEmptyLog, FirstSequenceOnEmptyState::Zero] {
+        let mut log = first_sequence(rule);
+        out_of_order(&mut log, &second, -1);
+        log.append(&first).unwrap();
+        log.append(&second).unwrap();
+        let values: Vec<_> = log.contents().into_iter().map(|(_, value)| value).collect();
+        assert_eq!(values, [b"a", b"b"]);
+    }
+}
+
+/// 28: the same in a log that another producer wrote to.
+#[test]
+fn among_the_records_of_others_the_second_batch_may_still_come_first() {
+    let taken = |rule| {
+        let mut log = first_sequence(rule);
+        log.append(&sequenced(8, 0, 0, b"x")).unwrap();
+        log.append(&sequenced(7, 0, 1, b"b")).is_ok()
+    };
+    assert!(taken(FirstSequenceOnEmptyState::ZeroInEmptyLog));
+    assert!(!taken(FirstSequenceOnEmptyState::Zero));
 }
 
 /// 28: state goes with the records it came from, and a producer must still be able to go on.
 #[test]
 fn a_log_that_held_records_takes_any_first_sequence() {
-    for rule in [FirstSequenceOnEmptyState::Any, FirstSequenceOnEmptyState::Zero] {
+    let taken = |rule| {
         let mut log = first_sequence(rule);
         log.append(&sequenced(7, 0, 0, b"a")).unwrap();
         log.truncate_fully_and_start_at(Offset(1), NOW).unwrap();
-        let info = log.append(&sequenced(7, 0, 1, b"b")).unwrap();
-        assert_eq!((info.outcome, info.first_offset), (Outcome::Appended, Offset(1)));
-    }
+        let info = log.append(&sequenced(7, 0, 1, b"b"));
+        info.map(|info| (info.outcome, info.first_offset)).ok()
+    };
+    let appended = Some((Outcome::Appended, Offset(1)));
+    assert_eq!(taken(FirstSequenceOnEmptyState::Any), appended);
+    assert_eq!(taken(FirstSequenceOnEmptyState::ZeroInEmptyLog), appended);
+    // In a new epoch, as the client tries next.
+    assert_eq!(taken(FirstSequenceOnEmptyState::Zero), None);
 }
 
 /// 3c: what comes of it is in the replica's own stories.
