@@ -12,17 +12,17 @@ fn acknowledged_records_outlive_one_loss_of_power() {
 
 #[test]
 fn synced_records_outlive_the_power_of_all() {
-    hunt(&POWER_LOSS_OF_ALL, "synced_records_outlive_the_power_of_all", seeds(0..=299));
+    hunt(&POWER_LOSS_OF_ALL, "synced_records_outlive_the_power_of_all", seeds(0..=99));
 }
 
 /// Beyond the fault model, in which acknowledged records are on machines that do not all lose power.
 #[test]
 fn replicas_agree_on_what_a_loss_of_all_power_leaves() {
-    hunt(&BEYOND, "replicas_agree_on_what_a_loss_of_all_power_leaves", seeds(0..=299));
+    hunt(&BEYOND, "replicas_agree_on_what_a_loss_of_all_power_leaves", seeds(0..=99));
 }
 
 #[test]
 fn synced_records_outlive_followers_that_lose_power_while_they_cut_their_logs() {
     let test = "synced_records_outlive_followers_that_lose_power_while_they_cut_their_logs";
-    hunt(&SYNCED_TRUNCATED, test, seeds(0..=299));
+    hunt(&SYNCED_TRUNCATED, test, seeds(0..=99));
 }

@@ -17,7 +17,7 @@ use retrial::testbed::{
 /// Every so many trials one is run twice, and its digests compared.
 const TWICE_EVERY: u64 = 50;
 /// A sweep of fewer seeds is a search for one failure, not a test of the campaign.
-const FULL_SWEEP: u64 = 300;
+const FULL_SWEEP: u64 = 100;
 
 /// Failing seeds told of beside the smallest.
 const OTHERS_SHOWN: usize = 30;
