@@ -91,6 +91,11 @@ impl Stage {
         self.machines().get(node).map(|machine| machine.status)
     }
 
+    /// Whether it has a process, standing still or not.
+    pub fn is_up(&self, node: &str) -> bool {
+        matches!(self.status(node), Some(Status::Running | Status::Paused))
+    }
+
     /// Names of all machines, in order.
     pub fn names(&self) -> Vec<NodeName> {
         self.machines().keys().cloned().collect()
@@ -188,7 +193,7 @@ impl Stage {
 
     /// Kills the process or cuts the power. A machine that is not up stays as it is.
     pub fn stop(&self, node: &NodeName, loss: Loss, cause: Option<EventId>) {
-        if !matches!(self.status(node), Some(Status::Running | Status::Paused)) {
+        if !self.is_up(node) {
             return;
         }
         self.set_status(node, Status::Down);

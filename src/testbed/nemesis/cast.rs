@@ -1,7 +1,8 @@
 //! An action on roles becomes actions on the machines that play them at this moment.
 //!
 //! What a fault began on a machine it must end on the same one: by the time of its cure the role may be
-//! another's. A step on a role that nobody plays is missed, so that no file seems to show what never happened.
+//! another's. A step on a role that nobody plays is missed, so that no file seems to show what never happened; so is one
+//! that wipes the disk of a machine that is up.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -17,6 +18,8 @@ pub(super) enum Missed {
     Unplayed(NodeRef),
     /// All of them are from a machine to itself.
     NoLinks,
+    /// A disk is wiped while its machine is down.
+    Up(NodeName),
 }
 
 impl fmt::Display for Missed {
@@ -24,6 +27,7 @@ impl fmt::Display for Missed {
         match self {
             Missed::Unplayed(role) => write!(f, "nobody was `{role}`"),
             Missed::NoLinks => f.write_str("its links joined no two machines"),
+            Missed::Up(machine) => write!(f, "{machine}, whose disk it wipes, was up"),
         }
     }
 }
@@ -34,6 +38,12 @@ pub(super) fn cast(nemesis: &Nemesis, action: &Action) -> Result<Vec<Action>, Mi
     let mut action = action.clone();
     if let Some(node) = node_mut(&mut action) {
         let role = node.clone();
+        let machines = played(nemesis, &role)?;
+        if matches!(action, Action::WipeDisk { .. })
+            && let Some(up) = machines.iter().find(|machine| nemesis.stage.is_up(machine))
+        {
+            return Err(Missed::Up(up.clone()));
+        }
         let mut on = |machine: NodeName| {
             let mut action = action.clone();
             if let Some(node) = node_mut(&mut action) {
@@ -41,7 +51,7 @@ pub(super) fn cast(nemesis: &Nemesis, action: &Action) -> Result<Vec<Action>, Mi
             }
             action
         };
-        return Ok(played(nemesis, &role)?.into_iter().map(&mut on).collect());
+        return Ok(machines.into_iter().map(&mut on).collect());
     }
     match links_mut(&mut action) {
         Some(Links::Some(links)) => {

@@ -154,7 +154,7 @@ pub enum Action {
         node: NodeRef,
         lasts: Option<Span>,
     },
-    /// The disk is emptied (the machine must be down).
+    /// The disk is emptied. While the machine is up the step does not fire.
     WipeDisk {
         node: NodeRef,
     },

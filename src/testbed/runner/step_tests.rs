@@ -365,14 +365,54 @@ do = "sever"
 links = ["step:pause -> step:pause"]
 for = "1s"
 "#;
-    let trial = run_trial(&plan(steps), None, 1);
-    assert_eq!(trial.end, TrialEnd::Finished);
-    assert!(!trial.passed());
-    let unfired = trial.unfired.iter().map(|it| (it.step, it.progress.as_str()));
     let told = [
         (0, "nobody was `controller` at 0.000s"),
         (1, "step `kill` did not fire"),
         (3, "its links joined no two machines at 20.000s"),
     ];
+    misses(steps, &told);
+}
+
+/// It ended the driver with a panic.
+#[test]
+fn a_step_that_wipes_the_disk_of_a_machine_that_is_up_fails_the_trial() {
+    let steps = r#"
+[[step]]
+id = "wipe"
+at = "10s"
+do = "wipe-disk"
+node = "b2"
+[[step]]
+after = "wipe"
+wait = "1s"
+do = "restart"
+node = "b2"
+[[step]]
+id = "pause"
+at = "20s"
+do = "pause"
+node = "followers:orders-0"
+for = "1s"
+[[step]]
+after = "pause"
+wait = "10ms"
+do = "wipe-disk"
+node = "step:pause"
+"#;
+    let told = [
+        (0, "b2, whose disk it wipes, was up at 10.000s"),
+        (1, "step `wipe` did not fire"),
+        (3, "b2, whose disk it wipes, was up at 20.010s"),
+    ];
+    misses(steps, &told);
+}
+
+/// The trial ends with these steps unfired and fails for it.
+#[track_caller]
+fn misses(steps: &str, told: &[(usize, &str)]) {
+    let trial = run_trial(&plan(steps), None, 1);
+    assert_eq!(trial.end, TrialEnd::Finished);
+    assert!(!trial.passed());
+    let unfired = trial.unfired.iter().map(|it| (it.step, it.progress.as_str()));
     assert_eq!(unfired.collect::<Vec<_>>(), told);
 }
