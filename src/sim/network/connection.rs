@@ -9,7 +9,8 @@
 //! - `buffer.len()` = `readable` + the sum of `Data` segments in `flight`;
 //! - the first `stalled` segments of `flight` have met a blocked way and wait for a retry; all behind
 //!   them still have their timer to come;
-//! - after the receiving end closed nothing is readable, and what arrives is answered with a reset.
+//! - after the receiving end closed nothing is readable, and bytes that arrive are answered with a reset;
+//! - what lay unread when a reset came is read before it, and nothing that arrives later is.
 
 use std::{
     collections::VecDeque,
@@ -78,9 +79,11 @@ struct Segment {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Receiver {
     Open,
-    /// No process has this end any more; the kernel answers with a reset.
+    /// The process closed it; the kernel waits for the other end's, and answers bytes with a reset.
     Closed,
-    /// Closed, and the other side has been told.
+    /// The kernel knows no such connection, and answers bytes and an end with a reset.
+    Unknown,
+    /// Closed or unknown, and the other side has been told.
     Silent,
 }
 
@@ -282,20 +285,30 @@ impl Connection {
                 direction.wake_reader();
             }
             Payload::Data(bytes) => {
-                direction.buffer.drain(..bytes as usize);
+                let unread = direction.readable;
+                direction.buffer.drain(unread..unread + bytes as usize);
                 direction.wake_writer();
-                if direction.receiver == Receiver::Closed {
-                    direction.receiver = Receiver::Silent;
-                    self.defer(|connection| KernelWork::Reset(connection, 1 - side));
+                if direction.receiver != Receiver::Silent {
+                    self.answer_with_reset(direction, side);
                 }
             }
-            Payload::Fin => {
-                direction.end_of_file = true;
-                direction.wake_reader();
-            }
+            Payload::Fin => match direction.receiver {
+                Receiver::Open => {
+                    direction.end_of_file = true;
+                    direction.wake_reader();
+                }
+                Receiver::Unknown => self.answer_with_reset(direction, side),
+                Receiver::Closed | Receiver::Silent => {}
+            },
             Payload::Reset => Self::break_end(state, side),
             Payload::Lost => {}
         }
+    }
+
+    /// The receiver of `side`'s packets tells that side, once.
+    fn answer_with_reset(&self, direction: &mut Direction, side: usize) {
+        direction.receiver = Receiver::Silent;
+        self.defer(|connection| KernelWork::Reset(connection, 1 - side));
     }
 
     /// Leaves something to the kernels' task: a timer's wake must not send.
@@ -479,12 +492,12 @@ impl Connection {
         let [outbound, inbound] = ends(&mut state.directions, side);
         outbound.writer = None;
         inbound.reader = None;
-        match inbound.receiver {
-            Receiver::Open => inbound.receiver = Receiver::Closed,
-            Receiver::Closed | Receiver::Silent => return,
-        }
         let unread = inbound.readable > 0;
         inbound.drop_readable();
+        match inbound.receiver {
+            Receiver::Open => inbound.receiver = Receiver::Closed,
+            Receiver::Closed | Receiver::Unknown | Receiver::Silent => return,
+        }
         let given_up = side == 0 && !state.established;
         if given_up {
             // A connect that is given up is not repeated.
@@ -520,7 +533,7 @@ impl Connection {
         inbound.reader = None;
         inbound.drop_readable();
         // A powerless machine answers nothing (its links are blocked); after a start, a reset.
-        inbound.receiver = Receiver::Closed;
+        inbound.receiver = Receiver::Unknown;
     }
 
     /// The kernel at `side` says that it knows no such connection.
@@ -535,7 +548,7 @@ impl Connection {
     pub fn forge_reset(&self, side: usize) {
         let state = &mut *self.state.lock();
         Self::break_end(state, side);
-        state.directions[side].receiver = Receiver::Closed;
+        state.directions[side].receiver = Receiver::Unknown;
     }
 }
 

@@ -392,6 +392,38 @@ fn a_reset_reaches_the_end_of_the_link_and_the_sender_when_it_sends() {
     });
 }
 
+/// Bytes that came behind the reset took the place of those that lay unread, and an end of file that of the reset.
+#[test]
+fn what_lies_unread_at_a_reset_is_read_before_it_and_nothing_that_comes_later() {
+    with_seeds(|world, a, b| async move {
+        let (mut one, mut other) = pair(&a, &b).await;
+        other.write_all(b"before").await.unwrap();
+        world.sleep(500 * MS).await;
+        let link = world.link("b", "a");
+        link.hold();
+        other.write_all(b"behind").await.unwrap();
+        other.shutdown().await.unwrap();
+        world.sleep(500 * MS).await;
+        link.reset();
+        link.release();
+        assert_eq!(read(&mut one, 6).await.unwrap(), b"before");
+        assert_eq!(read_error(&mut one).await, ErrorKind::ConnectionReset);
+        assert_eq!(read_error(&mut other).await, ErrorKind::ConnectionReset);
+    });
+}
+
+#[test]
+fn an_end_alone_is_answered_where_the_connection_is_unknown() {
+    with_seeds(|world, a, b| async move {
+        let (mut one, _other) = pair(&a, &b).await;
+        world.power_loss("b");
+        one.shutdown().await.unwrap();
+        assert!(within(&world, 60_000 * MS, one.read_u8()).await.is_none());
+        boot(&world, "b").await;
+        assert_eq!(read_error(&mut one).await, ErrorKind::ConnectionReset);
+    });
+}
+
 #[test]
 fn a_paused_machine_accepts_and_buffers_in_its_kernel() {
     with_seeds(|world, a, b| async move {
