@@ -20,10 +20,6 @@ use super::{
     stranger::Stranger,
 };
 
-fn cases(cases: u32) -> ProptestConfig {
-    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
-}
-
 /// Numbers that lengths and counts should not be, in the encodings there are.
 fn monstrous() -> impl Strategy<Value = Vec<u8>> {
     prop::sample::select(vec![
@@ -222,7 +218,7 @@ fn attempt() -> impl Strategy<Value = Attempt> {
 }
 
 proptest! {
-    #![proptest_config(cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn the_broker_outlives_plausible_requests(attempts in vec(attempt(), 1..60)) {
@@ -262,7 +258,7 @@ fn every_served_version_of_every_api_takes_plain_nonsense() {
 }
 
 proptest! {
-    #![proptest_config(cases(1024))]
+    #![proptest_config(ProptestConfig::with_cases(1024))]
 
     #[test]
     fn damaged_batches_are_opened_or_refused(batches in vec(damaged_batch(), 1..3)) {
@@ -296,7 +292,7 @@ fn edit() -> impl Strategy<Value = Edit> {
 }
 
 proptest! {
-    #![proptest_config(cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
     fn a_broker_opens_or_refuses_any_directory(

@@ -526,7 +526,7 @@ async fn act(world: &World, env: &mut Env, model: &mut Model, step: &Step) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
+    #![proptest_config(ProptestConfig::with_cases(200))]
 
     /// The page cache behaves like plain vectors, whatever syncs, faults and kills come between; its
     /// accounting is right; and after a good sync of everything a power loss changes nothing.

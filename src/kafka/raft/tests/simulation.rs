@@ -183,7 +183,7 @@ fn holds(climate: &Climate, policies: QuorumPolicies, steps: u64) -> Met {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
     fn committed_records_survive_and_the_quorum_recovers(climate in climate()) {

@@ -294,7 +294,7 @@ fn holds(setup: Setup, steps: &[Step]) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
     fn what_is_committed_stays_and_all_heal(steps in walk()) {

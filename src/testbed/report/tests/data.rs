@@ -91,7 +91,7 @@ fn plans_survive_the_trace_file() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
     fn a_damaged_trace_is_read_or_refused(

@@ -76,12 +76,8 @@ fn comes_to_an_end(bytes: &[u8], sets: &[String]) {
     }
 }
 
-fn cases(cases: u32) -> ProptestConfig {
-    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
-}
-
 proptest! {
-    #![proptest_config(cases(256))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
     fn a_damaged_file_is_a_scenario_or_has_problems(
