@@ -126,7 +126,6 @@ impl Stage {
             machine.starts += 1;
             (Arc::clone(&machine.program), machine.starts)
         };
-        self.record(node, cause, EventKind::MachineStarted { incarnation: starts });
         let (stage, name) = (self.clone(), node.clone());
         self.world.start(node, move |env| {
             Box::pin(async move {
@@ -134,6 +133,8 @@ impl Stage {
                 stage.ended(&name, exit);
             })
         });
+        // A step may wait for this and crash the machine, which has to be there by then.
+        self.record(node, cause, EventKind::MachineStarted { incarnation: starts });
     }
 
     /// Asks a machine's program to end in good order. One that is not up stays as it is.

@@ -407,6 +407,27 @@ node = "step:pause"
     misses(steps, &told);
 }
 
+/// It was marked as down and ran, so that its restart ended the driver with a panic.
+#[test]
+fn a_machine_may_crash_as_soon_as_it_has_started() {
+    let steps = r#"
+[[step]]
+id = "kill"
+when = "started"
+of = "b2"
+do = "crash"
+node = "b2"
+[[step]]
+after = "kill"
+wait = "1s"
+do = "restart"
+node = "b2"
+"#;
+    let trial = run_trial(&plan(steps), None, 1);
+    assert_eq!(trial.end, TrialEnd::Finished);
+    assert!(trial.unfired.is_empty(), "{:?}", trial.unfired);
+}
+
 /// The trial ends with these steps unfired and fails for it.
 #[track_caller]
 fn misses(steps: &str, told: &[(usize, &str)]) {
