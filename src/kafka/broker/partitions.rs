@@ -22,6 +22,7 @@ use crate::kafka::{
     log::{
         AppendError, AppendInfo, AppendOrigin, Log, LogError, Outcome, PendingFlush, store_offsets,
     },
+    metadata::METADATA_TOPIC,
     protocol::{ResponseError, batch::BatchHeader},
     replica::{Effect, Replica, RequiredAcks},
     types::{LeaderEpoch, Offset, TopicName, TopicPartition},
@@ -298,8 +299,10 @@ impl Partition {
         pending: PendingFlush,
     ) -> Result<(), LogError> {
         let upto = pending.upto();
-        self.store_truncation(broker).await;
-        let result = pending.sync().await;
+        let result = match self.store_truncation(broker).await {
+            Ok(()) => pending.sync().await,
+            Err(error) => Err(error),
+        };
         let done = self.log().flush_done(pending, result, broker.env.clock.now());
         match &done {
             Ok(()) => {
@@ -315,15 +318,22 @@ impl Partition {
 }
 
 impl Partition {
-    /// Lowers the recovery point to where the log was cut, before anything of the cut is durable
-    /// (`LogManager.truncateTo`). A loss of power may bring back whole segments that were cut off: a start must
-    /// read them again, for the file of epochs tells of them no more.
-    async fn store_truncation(&self, broker: &Arc<Broker>) {
+    /// Stores a recovery point that is not beyond where the log was cut, before the file of epochs forgets what was cut
+    /// off. A loss of power may bring that back, whole segments of it, and a start must read them again. Kafka stores the
+    /// recovery points within the truncation (`LogManager.truncateTo`).
+    ///
+    /// Of the metadata log nothing is cut off that was committed, and its stored point is not beyond that; its task waits
+    /// for checkpoints itself and must not wait for one that waits for a flush of its own.
+    async fn store_truncation(&self, broker: &Arc<Broker>) -> Result<(), LogError> {
+        if self.id.topic.as_str() == METADATA_TOPIC {
+            return Ok(());
+        }
         let unstored = self.log().unstored_truncation();
         if let Some(truncation) = unstored {
-            broker.partitions.checkpoint_recovery_points(broker).await;
+            broker.partitions.checkpoint_recovery_points(broker).await?;
             self.log().truncation_stored(truncation);
         }
+        Ok(())
     }
 }
 
@@ -377,16 +387,18 @@ impl Partitions {
     }
 
     pub async fn checkpoint_ends(&self, broker: &Arc<Broker>) {
-        self.checkpoint_recovery_points(broker).await;
+        if let Err(error) = self.checkpoint_recovery_points(broker).await {
+            broker.fail(&error);
+        }
         self.checkpoint_high_watermarks(broker).await;
     }
 
-    async fn checkpoint_recovery_points(&self, broker: &Arc<Broker>) {
+    async fn checkpoint_recovery_points(&self, broker: &Arc<Broker>) -> Result<(), LogError> {
         let _turn = self.checkpointing.lock().await;
         let mut points = self.offsets(|log| log.recovery_point());
         let (metadata, point) = broker.metadata.recovery_point();
         points.insert(metadata, point);
-        store(broker, RECOVERY_POINTS, &points).await;
+        replace(broker, RECOVERY_POINTS, &points).await
     }
 
     pub async fn checkpoint_high_watermarks(&self, broker: &Arc<Broker>) {
@@ -419,7 +431,16 @@ pub(super) async fn store(
     path: &str,
     offsets: &BTreeMap<TopicPartition, Offset>,
 ) {
-    if let Err(source) = store_offsets(broker.env.disk.as_ref(), path, offsets).await {
-        broker.fail(&LogError::Io { action: "write", path: path.to_owned(), source });
+    if let Err(error) = replace(broker, path, offsets).await {
+        broker.fail(&error);
     }
+}
+
+async fn replace(
+    broker: &Arc<Broker>,
+    path: &str,
+    offsets: &BTreeMap<TopicPartition, Offset>,
+) -> Result<(), LogError> {
+    let stored = store_offsets(broker.env.disk.as_ref(), path, offsets).await;
+    stored.map_err(|source| LogError::Io { action: "write", path: path.to_owned(), source })
 }

@@ -6,7 +6,7 @@
 //!
 //! Producers are replayed from the snapshot one segment further back than needed. A snapshot keeps one
 //! batch of each producer and Kafka, which starts from the newest, no longer recognises the four before
-//! it; here a restart keeps the window of five.
+//! it; here a restart keeps the window of five, as far as the last two segments reach.
 
 use std::{io, sync::Arc};
 
@@ -285,6 +285,9 @@ impl Log {
             _ => options.recovery_point.min(self.end),
         };
         self.flush.set_recovery_point(recovered_to);
+        if recovered_to < options.recovery_point {
+            self.flush.truncated(recovered_to);
+        }
         recovery.producers_loaded = self.producers.len();
         Ok(())
     }

@@ -51,7 +51,8 @@ pub enum FirstSequenceOnEmptyState {
     ZeroInEmptyLog,
     /// 0: other producers' records say nothing of this one's first batch. A producer whose state is gone has a next
     /// batch refused that follows its last acknowledged one, and begins a new epoch. As KAFKA-18202 has it for
-    /// transactions; for the rest proposed (KAFKA-19880) and in no release.
+    /// transactions, with that error; for the rest proposed (KAFKA-19880, which would answer UNKNOWN_PRODUCER_ID) and
+    /// in no release.
     Zero,
 }
 

@@ -55,7 +55,7 @@ campaigns! {
         Setting::Crashes, Some(Nemesis::IsrChangeAnswer), MOVES;
     CRASHES_ISR_REQUEST "replication-isr-request"
         "the same with a follower that loses its disk while an ISR change is held up, and no other crashes"
-        Setting::Links, Some(Nemesis::IsrChangeRequest), MOVES;
+        Setting::Links, Some(Nemesis::IsrChangeRequest), WIPED;
     ONE_POWER_LOSS "disks"
         "nothing acknowledged is lost when one broker loses power, whatever moves or is cut off"
         Setting::OnePowerLoss, None, POWER;
@@ -67,7 +67,7 @@ campaigns! {
         Setting::Beyond, None, POWER;
     SYNCED_TRUNCATED "disks-truncated"
         "with a sync per record nothing is lost by a follower that loses power when it has cut its log"
-        Setting::Synced, Some(Nemesis::Truncated), MOVES;
+        Setting::Synced, Some(Nemesis::Truncated), CUT_IN_THE_DARK;
     QUORUM "quorum"
         "no committed metadata is lost, whatever crashes or loses power"
         Setting::Quorum { voters: 3 }, None, CONTROLLERS;
@@ -79,7 +79,7 @@ campaigns! {
         Setting::Producers, None, SENDS;
     NEW_PARTITIONS "new-partitions"
         "the first record sent to a new partition is the first in it, however late its leader hears of it"
-        Setting::NewPartitions, None, &[Reached::BatchRetried];
+        Setting::NewPartitions, None, &[Reached::BatchRetried, Reached::AppendRejected];
 }
 
 /// What everything drawn here must meet in some trial.
@@ -97,6 +97,9 @@ const POWER: &[Reached] = &[
     Reached::PowerLost,
     Reached::RecoveryLostRecords,
 ];
+const WIPED: &[Reached] = &[Reached::LeaderMoved, Reached::IsrGrown, Reached::DiskWiped];
+const CUT_IN_THE_DARK: &[Reached] =
+    &[Reached::LeaderMoved, Reached::IsrGrown, Reached::ReplicaTruncated, Reached::PowerLost];
 const CONTROLLERS: &[Reached] =
     &[Reached::ControllerMoved, Reached::LeaderMoved, Reached::PowerLost, Reached::BrokerFenced];
 const SENDS: &[Reached] =

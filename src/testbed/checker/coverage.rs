@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::replicas::METADATA;
 use crate::{
     kafka::types::{Offset, TopicPartition},
-    testbed::history::{Event, EventKind, History, Loss, OffsetReach, Outcome},
+    testbed::history::{Event, EventKind, FaultKind, History, Loss, OffsetReach, Outcome},
 };
 
 /// A state worth reaching.
@@ -63,6 +63,8 @@ pub enum Reached {
     StorageFailed,
     /// A machine lost its power.
     PowerLost,
+    /// A machine's disk was emptied.
+    DiskWiped,
     /// A machine was paused and came back.
     Paused,
     /// A partition that had a leader got another one.
@@ -186,7 +188,8 @@ impl<'a> Watch<'a> {
         match &event.kind {
             EventKind::MachineStopped { .. }
             | EventKind::MachinePaused
-            | EventKind::MachineResumed => self.take_machine(event),
+            | EventKind::MachineResumed
+            | EventKind::Fault { .. } => self.take_machine(event),
             EventKind::SendEnded { .. }
             | EventKind::Sent { .. }
             | EventKind::BatchRetried { .. }
@@ -224,6 +227,9 @@ impl<'a> Watch<'a> {
             }
             EventKind::MachineResumed if self.paused.remove(&*event.node) => {
                 self.reached.insert(Reached::Paused);
+            }
+            EventKind::Fault { fault: FaultKind::WipedDisk, .. } => {
+                self.reached.insert(Reached::DiskWiped);
             }
             EventKind::MachineStopped { loss } => {
                 if *loss == Loss::Power {
