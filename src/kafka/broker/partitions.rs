@@ -315,9 +315,7 @@ impl Partition {
         }
         done
     }
-}
 
-impl Partition {
     /// Stores a recovery point that is not beyond where the log was cut, before the file of epochs forgets what was cut
     /// off. A loss of power may bring that back, whole segments of it, and a start must read them again. Kafka stores the
     /// recovery points within the truncation (`LogManager.truncateTo`).

@@ -155,8 +155,8 @@ fn producer(setting: Setting) -> BoxedStrategy<ProducerPlan> {
         Setting::NewPartitions => {
             vec![config(&[("batch.size", "0"), ("metadata.max.age.ms", "300")])]
         }
-        // What nobody waits for is there alone when its leader goes. Of an idempotent producer a start knows the last
-        // batch alone where segments are as small as these: see scenario 24-retry-duplicates-after-a-restart.
+        // What nobody waits for is there alone when its leader goes. Of an idempotent producer a start knows
+        // too few batches where segments are as small as these: see scenario 24-retry-duplicates-after-a-restart.
         Setting::Synced => {
             let unheard = [("batch.size", "0"), ("enable.idempotence", "false"), ("acks", "0")];
             let one = [("batch.size", "0"), ("max.in.flight.requests.per.connection", "1")];

@@ -37,6 +37,13 @@ pub enum Status {
     Ended,
 }
 
+impl Status {
+    /// There is a process, standing still or not.
+    fn is_up(self) -> bool {
+        matches!(self, Status::Running | Status::Paused)
+    }
+}
+
 struct Machine {
     program: Program,
     status: Status,
@@ -91,9 +98,9 @@ impl Stage {
         self.machines().get(node).map(|machine| machine.status)
     }
 
-    /// Whether it has a process, standing still or not.
+    /// Whether it has a process. Nobody has one that the stage does not know.
     pub fn is_up(&self, node: &str) -> bool {
-        matches!(self.status(node), Some(Status::Running | Status::Paused))
+        self.status(node).is_some_and(Status::is_up)
     }
 
     /// Names of all machines, in order.
@@ -112,7 +119,7 @@ impl Stage {
         let (program, starts) = {
             let mut machines = self.machines();
             let Some(machine) = machines.get_mut(node) else { return };
-            if matches!(machine.status, Status::Running | Status::Paused) {
+            if machine.status.is_up() {
                 if machine.is_leaving && !machine.again {
                     machine.again = true;
                     let (stage, name) = (self.clone(), node.clone());
@@ -140,7 +147,7 @@ impl Stage {
     /// Asks a machine's program to end in good order. One that is not up stays as it is.
     pub fn shut_down(&self, node: &NodeName) {
         if let Some(machine) = self.machines().get_mut(node)
-            && matches!(machine.status, Status::Running | Status::Paused)
+            && machine.status.is_up()
         {
             (machine.is_leaving, machine.again) = (true, false);
             machine.farewell.notify_one();

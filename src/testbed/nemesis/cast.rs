@@ -18,7 +18,7 @@ pub(super) enum Missed {
     Unplayed(NodeRef),
     /// All of them are from a machine to itself.
     NoLinks,
-    /// A disk is wiped while its machine is down.
+    /// A disk is wiped only while its machine is down.
     Up(NodeName),
 }
 

@@ -74,9 +74,9 @@ impl Progress {
     pub fn pending(&self, plan: &Plan, stage: &Stage) -> Option<String> {
         let account = self.account();
         for (name, producer) in &plan.producers {
-            let status = stage.status(name);
-            let waits = status == Some(Status::Waiting) && !matches!(producer.start, Start::ByStep);
-            if waits || matches!(status, Some(Status::Running | Status::Paused)) {
+            let waits = stage.status(name) == Some(Status::Waiting)
+                && !matches!(producer.start, Start::ByStep);
+            if waits || stage.is_up(name) {
                 return Some(format!("{name} has not sent everything"));
             }
         }
@@ -86,11 +86,11 @@ impl Progress {
             }
         }
         for (name, reader) in &plan.readers {
-            let status = stage.status(name);
-            if status == Some(Status::Waiting) && !matches!(reader.start, Start::ByStep) {
+            let waits = stage.status(name) == Some(Status::Waiting);
+            if waits && !matches!(reader.start, Start::ByStep) {
                 return Some(format!("{name} has not started"));
             }
-            if !matches!(status, Some(Status::Running | Status::Paused)) {
+            if !stage.is_up(name) {
                 continue;
             }
             let live = [name.as_str().into()];
@@ -110,9 +110,8 @@ impl Progress {
         account.groups.iter().find_map(|(name, group)| {
             let members = &plan.groups.get(&**name)?.members;
             let outside = members.iter().find(|member| {
-                let lives = matches!(stage.status(member), Some(Status::Running | Status::Paused));
                 let joined = account.consumers.get(member.as_str()).and_then(|c| c.joined);
-                lives && joined != Some(group.generation)
+                stage.is_up(member) && joined != Some(group.generation)
             });
             match outside {
                 Some(member) => {
@@ -148,9 +147,7 @@ impl Account {
         if group.members.iter().any(waits) && !matches!(group.start, Start::ByStep) {
             return Some(format!("{name} has not started"));
         }
-        let runs = |member: &&String| {
-            matches!(stage.status(member), Some(Status::Running | Status::Paused))
-        };
+        let runs = |member: &&String| stage.is_up(member);
         let live: Vec<NodeName> =
             group.members.iter().filter(runs).map(|member| member.as_str().into()).collect();
         if live.is_empty() {
