@@ -24,6 +24,7 @@ use kafka_protocol::{
 
 use super::{
     bench::{NodeConfig, Wire, beside_a_changed, pause, start_changed},
+    cluster::Shape,
     requests::fetch,
     storage::{name, setting, start_offset},
 };
@@ -32,7 +33,7 @@ use crate::{
     kafka::{
         config::{BrokerConfig, Settings, Side},
         protocol::batch::{BatchBuilder, BatchOptions, Batches, Compression},
-        types::Timestamp,
+        types::{BrokerId, Timestamp},
     },
     sim::{Latency, World},
 };
@@ -123,6 +124,47 @@ fn a_consumer_finds_the_last_value_of_each_key() {
         pause(&env, A_CLEANING).await;
         let keys: Vec<_> = consume(&mut wire).await.into_iter().map(|(_, key, _)| key).collect();
         assert!(!keys.contains(&1), "{keys:?}");
+    });
+}
+
+/// `t` is on both brokers, and whoever comes back first leads it.
+fn compacted_on_both(node: &mut NodeConfig) {
+    compacted(node);
+    node.config.broker_session_timeout = Duration::from_secs(2);
+    node.topics[0].partitions = vec![vec![BrokerId(2), BrokerId(1)]];
+    node.topics[0].config.push(setting("unclean.leader.election.enable", "true"));
+}
+
+/// What came in place of what was cut off was never cleaned, though the log was once clean beyond it.
+#[test]
+fn a_log_that_was_cut_is_dirty_from_there() {
+    let shape = Shape { brokers: 2, controllers: 1, change: compacted_on_both };
+    shape.run(move |world, env| async move {
+        let mut b2 = Wire::open_to(&env, "b2").await;
+        for value in 0..2 {
+            put(&env, &mut b2, value, Some(value)).await;
+        }
+        world.kill("b1");
+        pause(&env, Duration::from_secs(5)).await;
+        for value in 2..20 {
+            put(&env, &mut b2, value % 2, Some(value)).await;
+        }
+        pause(&env, A_CLEANING).await;
+        let checkpoint = world.disk("b2").read("cleaner-offset-checkpoint").unwrap();
+        assert_eq!(String::from_utf8(checkpoint).unwrap(), "0\n1\nt 0 18\n");
+        world.kill("b2");
+        pause(&env, Duration::from_secs(5)).await;
+        shape.start(&world, 1);
+        let mut b1 = Wire::open_to(&env, "b1").await;
+        for value in 100..130 {
+            put(&env, &mut b1, value % 2, Some(value)).await;
+        }
+        shape.start(&world, 2);
+        let mut b2 = Wire::open_to(&env, "b2").await;
+        pause(&env, A_CLEANING).await;
+        let left: Vec<_> = (126..130).map(|v: u8| (i64::from(v) - 98, v % 2, Some(v))).collect();
+        assert_eq!(consume(&mut b1).await, left);
+        assert_eq!(consume(&mut b2).await, left);
     });
 }
 

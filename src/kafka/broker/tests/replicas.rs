@@ -2,6 +2,7 @@
 //! the second leads the one partition.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -23,7 +24,10 @@ use crate::{
     env::{Address, Env},
     kafka::{
         behaviour::Behaviour,
-        broker::{BrokerEndpoint, Event, InitialTopic, Node, NodeConfig, Observer, ReplicaChange},
+        broker::{
+            BrokerEndpoint, Event, InitialTopic, Node, NodeConfig, Observer, ReplicaChange,
+            state::Broker,
+        },
         config::{BrokerConfig, Settings, Side},
         protocol::batch::Batches,
         types::{BrokerId, TopicName},
@@ -38,10 +42,11 @@ pub(super) const LAG: Duration = Duration::from_secs(4);
 /// Long enough for a follower to fetch twice.
 pub(super) const ROUNDS: Duration = Duration::from_millis(1500);
 
-/// What all brokers told.
+/// What all brokers told, and the brokers themselves.
 #[derive(Default)]
 pub(super) struct Stage {
     events: Mutex<Vec<(i32, Event)>>,
+    brokers: Mutex<BTreeMap<i32, Arc<Broker>>>,
     settings: Vec<(&'static str, &'static str)>,
     topic_settings: Vec<(&'static str, &'static str)>,
 }
@@ -100,9 +105,15 @@ impl Stage {
                 let own = config.brokers.iter_mut().find(|broker| broker.id == BrokerId(id));
                 own.expect("it is one of them").advertised.port = port;
                 let node = Node::start(env, config, told).await.unwrap();
+                stage.brokers.lock().unwrap().insert(id, Arc::clone(&node.broker));
                 node.run(std::future::pending()).await.unwrap();
             })
         });
+    }
+
+    /// The broker as it last came up.
+    pub(super) fn broker(&self, id: i32) -> Arc<Broker> {
+        Arc::clone(&self.brokers.lock().unwrap()[&id])
     }
 
     /// What a broker's replica of the partition went through.

@@ -11,7 +11,7 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::StrBytes;
 
 use super::{
-    bench::{Wire, pause},
+    bench::{Wire, batch, pause},
     replicas::{
         LAG, ROUNDS, Stage, code, describe, elect, isr, open, seen, send, until, with_replicas,
         with_settings,
@@ -22,8 +22,9 @@ use crate::{
     env::Env,
     kafka::{
         broker::ReplicaChange,
+        log::AppendOrigin,
         protocol::ResponseError,
-        replica::ReplicaEvent,
+        replica::{AcksState, ReplicaEvent, RequiredAcks},
         types::{BrokerId, LeaderEpoch, Offset},
     },
     sim::{LinkControl, World},
@@ -203,6 +204,34 @@ fn a_write_that_waits_for_replicas_is_refused_when_its_leader_is_deposed() {
             leader.receive::<kafka_protocol::messages::ProduceRequest>(correlation, 11).await;
         assert_eq!(code(&answer), ResponseError::NotLeaderOrFollower.code());
         assert!(env.clock.now() - before < Duration::from_secs(2));
+    });
+}
+
+/// The record was cut off and another took its offset, which says nothing of the one that is gone.
+#[test]
+fn a_write_of_a_former_leadership_is_refused_though_its_leader_leads_again() {
+    with_replicas(&[], |world, env, stage| async move {
+        let mut b2 = open(&env, "b2").await;
+        assert_eq!(send(&mut b2, -1, "a").await, 0);
+        pause(&env, ROUNDS).await;
+        for other in ["b1", "b3"] {
+            world.links("b2", other).iter().for_each(LinkControl::sever);
+        }
+        let broker = stage.broker(2);
+        let partition = broker.partitions.find("t", 0).unwrap();
+        let lost = batch("lost");
+        let written = partition.write(&broker, &lost, AppendOrigin::Client, RequiredAcks::All);
+        let written = written.unwrap();
+        assert_eq!(partition.check_acks(&written), Ok(AcksState::Waiting));
+        let mut b3 = open(&env, "b3").await;
+        until!(env, "b3 leads", send(&mut b3, -1, "b").await == 0);
+        world.heal_all();
+        until!(env, "b2 is in sync", isr(&mut b3).await == [1, 2, 3]);
+        elect(&env, "t", 2).await;
+        until!(env, "b2 leads again", send(&mut b2, -1, "c").await == 0);
+        assert_eq!(seen(&mut b2).await, (texts(&["a", "b", "c"]), 3));
+        let refused = Err(ResponseError::NotLeaderOrFollower);
+        assert_eq!(partition.check_acks(&written), refused);
     });
 }
 

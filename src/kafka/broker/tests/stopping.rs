@@ -9,7 +9,8 @@ use kafka_protocol::messages::{
 
 use super::{
     bench::{NodeConfig, Wire, beside_a_broker, pause, start_broker},
-    cluster::Shape,
+    cluster::{Shape, set},
+    replicas::{isr, send, until},
     requests::{fetch, produce, topic},
 };
 use crate::{kafka::types::BrokerId, sim::LinkControl};
@@ -94,5 +95,32 @@ fn a_broker_stays_eligible_after_an_orderly_stop_and_not_after_a_kill() {
         pause(&env, Duration::from_secs(5)).await;
         shape.start(&world, 2);
         assert_eq!(standing(&mut wire).await, (vec![1], vec![]));
+    });
+}
+
+/// `t` is on all three brokers, `b2` leads it, and nobody is fenced for his silence.
+fn on_three(node: &mut NodeConfig) {
+    node.topics[0].partitions = vec![vec![BrokerId(2), BrokerId(1), BrokerId(3)]];
+    set(node, &[("broker.session.timeout.ms", "600000")]);
+}
+
+/// It would be read for nothing, and must not get back into the ISR that it left to go.
+#[test]
+fn a_broker_that_leaves_fetches_no_more_once_it_is_out_of_the_isr() {
+    let shape = Shape { brokers: 3, controllers: 1, change: on_three };
+    let lifetime = |id| if id == 2 { LIFETIME } else { LONG };
+    shape.run_for(lifetime, |world, env| async move {
+        let mut wire = Wire::open_to(&env, "b1").await;
+        until!(env, "all are in sync", isr(&mut wire).await == [1, 2, 3]);
+        // b2 is not let go as long as b3 has not read that others lead.
+        world.links("b3", "k1").iter().for_each(LinkControl::sever);
+        until!(env, "b2 is out", isr(&mut wire).await == [1, 3]);
+        let log = |machine| world.disk(machine).read("t-0/00000000000000000000.log").unwrap();
+        assert_eq!(send(&mut wire, 1, "a").await, 0);
+        pause(&env, Duration::from_secs(5)).await;
+        assert!(world.is_running("b2"));
+        assert_eq!((log("b2").len(), log("b1").is_empty()), (0, false));
+        world.heal_all();
+        world.ended("b2").await;
     });
 }

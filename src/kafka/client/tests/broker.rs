@@ -41,7 +41,6 @@ use crate::{
     env::{Address, Clock, Env, Instant, Stream},
     kafka::{
         client::network::LazyTimer,
-        log::FirstSequenceOnEmptyState,
         protocol::{
             batch::{Batches, assign},
             frame::FrameReader,
@@ -69,7 +68,8 @@ pub(super) enum Trouble {
 #[derive(Clone, Default)]
 pub(super) struct Script {
     pub produce: BTreeMap<u32, Trouble>,
-    pub first_sequence: FirstSequenceOnEmptyState,
+    /// What a producer has to begin with, if the broker asks for anything.
+    pub first_sequence: Option<i32>,
     /// Where FindCoordinator says that the coordinator is, if not here.
     pub coordinator: Option<&'static str>,
 }
@@ -556,7 +556,7 @@ impl Log {
     fn append(
         &mut self,
         records: Bytes,
-        first_sequence: FirstSequenceOnEmptyState,
+        first_sequence: Option<i32>,
     ) -> Result<i64, ResponseError> {
         let batch = Batches::new(records.clone()).next().unwrap().unwrap();
         batch.check_crc().unwrap();
@@ -567,13 +567,8 @@ impl Log {
             if let Some(place) = self.places.get(&(producer.0, producer.1, base)) {
                 return Ok(*place);
             }
-            let first = match first_sequence {
-                FirstSequenceOnEmptyState::Any => base,
-                FirstSequenceOnEmptyState::ZeroInEmptyLog if self.next > 0 => base,
-                FirstSequenceOnEmptyState::ZeroInEmptyLog | FirstSequenceOnEmptyState::Zero => 0,
-            };
-            let expected = self.sequences.get(&producer).copied().unwrap_or(first);
-            if base != expected {
+            let expected = self.sequences.get(&producer).copied().or(first_sequence);
+            if expected.is_some_and(|expected| base != expected) {
                 return Err(ResponseError::OutOfOrderSequenceNumber);
             }
             self.sequences.insert(producer, base + header.record_count);

@@ -12,7 +12,6 @@ use crate::{
     kafka::{
         client::{AttemptFailure, ClientError, ClientEvent, Fate},
         config::{InFlightLimit, ProducerPolicy},
-        log::FirstSequenceOnEmptyState,
     },
     sim::MachineOptions,
 };
@@ -64,7 +63,7 @@ fn a_lost_ack_without_idempotence_doubles_the_record() {
 
 #[test]
 fn a_retry_overtaken_by_its_successors_keeps_the_order_with_idempotence() {
-    let first_sequence = FirstSequenceOnEmptyState::Zero;
+    let first_sequence = Some(0);
     let troubles = script(&[(1, Trouble::Refuse(ResponseError::NotLeaderOrFollower))]);
     with_broker(1, Script { first_sequence, ..troubles }, |bench| async move {
         let (producer, _) = bench.producer(&[("linger.ms", "0")]);
@@ -82,7 +81,7 @@ fn a_retry_overtaken_by_its_successors_keeps_the_order_with_idempotence() {
 }
 
 /// Three batches are on their way to a new partition, of which the broker hears after the first.
-fn log_after_a_late_start(first_sequence: FirstSequenceOnEmptyState) -> (Vec<String>, Vec<bool>) {
+fn log_after_a_late_start(first_sequence: Option<i32>) -> (Vec<String>, Vec<bool>) {
     let (sender, receiver) = std::sync::mpsc::channel();
     let troubles = script(&[(1, Trouble::Refuse(ResponseError::NotLeaderOrFollower))]);
     with_broker(1, Script { first_sequence, ..troubles }, move |bench| async move {
@@ -110,9 +109,9 @@ fn log_after_a_late_start(first_sequence: FirstSequenceOnEmptyState) -> (Vec<Str
 
 #[test]
 fn an_idempotent_producer_loses_its_first_batch_to_its_second() {
-    let (log, acked) = log_after_a_late_start(FirstSequenceOnEmptyState::Any);
+    let (log, acked) = log_after_a_late_start(None);
     assert_eq!((log, acked), (vec!["b".into(), "c".into()], vec![false, true, true]));
-    let (log, acked) = log_after_a_late_start(FirstSequenceOnEmptyState::Zero);
+    let (log, acked) = log_after_a_late_start(Some(0));
     assert_eq!((log, acked), (vec!["a".into(), "b".into(), "c".into()], vec![true; 3]));
 }
 
