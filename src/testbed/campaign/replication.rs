@@ -7,7 +7,8 @@
 //! partitions and delete a topic, all under load.
 //!
 //! The fault model is that of eligible leader replicas (KIP-966): two replicas have to have a record before it
-//! counts as acknowledged, and one machine of a plan may lose its power, again and again. In such plans nobody
+//! counts as acknowledged, and one machine of a plan may lose its power, again and again, or come back from a stop in
+//! good order with an empty disk, if it is no voter, whose vote would be gone. In such plans nobody
 //! crashes: to the controller a process that was killed is a machine that lost its power. A broker that registers
 //! without the epoch of its last registration did not stop in good order (`ClusterControlManager.registerBroker`,
 //! KAFKA-18635) and leaves each ISR and the eligible leader replicas
@@ -55,6 +56,7 @@ pub const REPLICATION: Campaign = Campaign {
         Reached::RetryWasDuplicate,
         Reached::RebalanceWithRecordsInHand,
         Reached::PowerLost,
+        Reached::DiskWiped,
     ],
 };
 
@@ -71,7 +73,8 @@ struct Kinds {
     crashes: bool,
     /// In good order.
     stops: bool,
-    power_losses: bool,
+    /// Of power, or of a disk.
+    losses: bool,
     pauses: bool,
     /// Between the cluster's machines.
     network: bool,
@@ -82,7 +85,7 @@ struct Kinds {
 fn kinds() -> impl Strategy<Value = Kinds> {
     any::<[bool; 7]>().prop_map(|on| Kinds {
         crashes: on[0] && !on[1],
-        power_losses: on[1],
+        losses: on[1],
         pauses: on[2],
         network: on[3],
         disks: on[4],
@@ -114,7 +117,7 @@ fn shape() -> impl Strategy<Value = Shape> {
     let lag = select(vec![2_000, 5_000, 30_000]);
     (3..=5u32, controllers, 1..=4u32, 1..=2u32, lag, kinds()).prop_map(
         |(brokers, controllers, partitions, min_isr, lag_ms, kinds)| {
-            let min_isr = if kinds.power_losses { 2 } else { min_isr };
+            let min_isr = if kinds.losses { 2 } else { min_isr };
             Shape { brokers, controllers, partitions, min_isr, lag_ms, kinds }
         },
     )
@@ -221,20 +224,23 @@ fn faults(shape: &Shape, plan: &Plan) -> BoxedStrategy<Vec<Step>> {
     if kinds.operators {
         choices.push(operators(shape).prop_map(Drawn::Once).boxed());
     }
-    let power = match kinds.power_losses {
-        true => power_losses(&machines).boxed(),
-        false => Just(Vec::new()).boxed(),
+    let losses = match (kinds.losses, shape.controllers) {
+        (false, _) => Just(Vec::new()).boxed(),
+        (true, Controllers::Combined(_)) => power_losses(&machines).boxed(),
+        (true, Controllers::Apart(_)) => {
+            prop_oneof![power_losses(&machines), wipes(shape.brokers)].boxed()
+        }
     };
     let rolling = match kinds.stops {
         true => rolling_restart(&machines).boxed(),
         false => Just(Vec::new()).boxed(),
     };
     if choices.is_empty() {
-        return power.prop_map(steps).boxed();
+        return losses.prop_map(steps).boxed();
     }
     let fault = (span(0..=LOAD_MS), Union::new(choices), span(50..=12_000));
-    (vec(fault, 1..=8), power, rolling)
-        .prop_map(|(faults, power, rolling)| steps([faults, power, rolling].concat()))
+    (vec(fault, 1..=8), losses, rolling)
+        .prop_map(|(faults, losses, rolling)| steps([faults, losses, rolling].concat()))
         .boxed()
 }
 
@@ -248,6 +254,15 @@ fn power_losses(machines: &[String]) -> impl Strategy<Value = Vec<Fault>> + use<
             (at, Drawn::away(Action::PowerLoss { node: node.clone() }, node.clone()), wait)
         };
         times.into_iter().map(cut).collect()
+    })
+}
+
+/// One broker of the plan loses its disk, up to twice. It has handed over what it led by then.
+fn wipes(brokers: u32) -> impl Strategy<Value = Vec<Fault>> {
+    let times = vec((span(0..=LOAD_MS), span(4_000..=12_000), span(50..=12_000)), 1..=2);
+    (node((1..=brokers).map(|id| format!("b{id}")).collect()), times).prop_map(|(node, times)| {
+        let wipe = |(at, down, wait)| (at, Drawn::Wiped { node: node.clone(), down }, wait);
+        times.into_iter().map(wipe).collect()
     })
 }
 

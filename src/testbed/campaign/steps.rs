@@ -18,6 +18,11 @@ pub(super) enum Drawn {
     },
     /// Whoever is down comes back later.
     Down(Action),
+    /// The machine stops in good order, and comes back with an empty disk. It is `down` before the disk goes.
+    Wiped {
+        node: NodeRef,
+        down: Span,
+    },
 }
 
 impl Drawn {
@@ -72,20 +77,34 @@ pub(super) fn steps(drawn: Vec<(Span, Drawn, Span)>) -> Vec<Step> {
 /// A drawn thing under a name of its own.
 pub(super) fn step(name: String, at: Span, drawn: Drawn, wait: Span) -> Vec<Step> {
     let (first, then) = match drawn {
-        Drawn::Once(action) => (action, None),
+        Drawn::Once(action) => (action, vec![]),
         Drawn::Twice { first, wait: given, second } => {
-            (first, Some((given.unwrap_or(wait), second)))
+            (first, vec![(given.unwrap_or(wait), second)])
         }
         Drawn::Down(action) => {
             let node = NodeRef::Step(name.clone());
-            (action, Some((wait, Action::Restart { node })))
+            (action, vec![(wait, Action::Restart { node })])
+        }
+        Drawn::Wiped { node, down } => {
+            let wipe = Action::WipeDisk { node: node.clone() };
+            let restart = Action::Restart { node: node.clone() };
+            (Action::ShutDown { node }, vec![(down, wipe), (wait, restart)])
         }
     };
-    let id = then.is_some().then(|| name.clone());
-    let then = then.map(|(wait, action)| {
-        let trigger = Trigger::After { step: name, wait };
-        Step { id: None, trigger, action, say: None }
-    });
-    let first = Step { id, trigger: Trigger::At(at), action: first, say: None };
-    [first].into_iter().chain(then).collect()
+    let last = then.len();
+    // The first has the name itself, those between a number with it.
+    let id = |index: usize| match index {
+        0 => name.clone(),
+        index => format!("{name}-{index}"),
+    };
+    let all = [(Trigger::At(at), first)].into_iter().chain(
+        then.into_iter()
+            .enumerate()
+            .map(|(index, (wait, action))| (Trigger::After { step: id(index), wait }, action)),
+    );
+    let step = |(index, (trigger, action))| {
+        let id = (index < last).then(|| id(index));
+        Step { id, trigger, action, say: None }
+    };
+    all.enumerate().map(step).collect()
 }
