@@ -4,7 +4,7 @@
 //! a topic of the same name can be made meanwhile. A directory that belongs to another topic than the
 //! metadata says is moved aside and kept, as Kafka keeps strays.
 //!
-//! Departures: the new name carries the topic's id where Kafka draws a random one; directories of topics
+//! Departures: the new name carries the topic's id, and a number if that is taken, where Kafka draws a random id; directories of topics
 //! that are not in the metadata at all are left alone, where Kafka moves them aside once it has caught up.
 
 use std::{io, sync::Arc, time::Duration};
@@ -21,6 +21,8 @@ use crate::kafka::{
 /// Ends of directories' names (`UnifiedLog.DeleteDirSuffix`, `StrayDirSuffix`).
 const DELETED: &str = "-delete";
 const STRAY: &str = "-stray";
+/// What file systems take for a name.
+const MAX_NAME: usize = 255;
 
 /// Gives up what the metadata no longer has.
 pub(super) async fn retire_partitions(broker: &Arc<Broker>) -> Result<(), LogError> {
@@ -32,7 +34,7 @@ pub(super) async fn retire_partitions(broker: &Arc<Broker>) -> Result<(), LogErr
         }
         let delay = partition.log().config().file_delete_delay;
         let dir = partition.id.to_string();
-        let aside = format!("{dir}.{}{DELETED}", partition.topic_id.simple());
+        let aside = free_name(broker, &partition.id, partition.topic_id, DELETED);
         partition.retire();
         broker.partitions.remove(&partition.id);
         broker.replication.fetchers.forget(&partition.id);
@@ -71,7 +73,7 @@ pub(super) async fn set_stray_aside(
     })?;
     let Some(other) = found.filter(|found| *found != topic) else { return Ok(()) };
     tracing::warn!(broker = broker.id().0, partition = %id, %other, "stray directory moved aside");
-    move_dir(broker, &dir, &format!("{dir}.{}{STRAY}", other.simple()))?;
+    move_dir(broker, &dir, &free_name(broker, id, other, STRAY))?;
     sync_moves(broker).await
 }
 
@@ -82,6 +84,20 @@ pub(super) fn resume_removals(broker: &Arc<Broker>) {
     for name in names.into_iter().filter(|name| name.ends_with(DELETED)) {
         remove_later(broker, name, delay);
     }
+}
+
+/// A name for the directory that nobody has: a partition may have come back and gone again before the first was removed.
+/// Long names of topics are cut (`LocalLog.logDirNameWithSuffixCappedLength`).
+fn free_name(broker: &Broker, id: &TopicPartition, topic_id: Uuid, end: &str) -> String {
+    let name = |turn: u32| {
+        let turn = if turn == 0 { String::new() } else { format!(".{turn}") };
+        let rest = format!("-{}.{}{turn}{end}", id.partition, topic_id.simple());
+        let topic = id.topic.as_str();
+        // Legal names are ASCII.
+        format!("{}{rest}", &topic[..topic.len().min(MAX_NAME - rest.len())])
+    };
+    let is_free = |name: &String| broker.env.disk.list(name).is_err();
+    (0..).map(name).find(is_free).expect("the disk has not that many")
 }
 
 fn remove_later(broker: &Broker, dir: String, delay: Duration) {

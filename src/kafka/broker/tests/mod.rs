@@ -14,6 +14,7 @@ mod quorum;
 mod replicas;
 mod replication;
 mod requests;
+mod retirement;
 mod snapshots;
 mod stopping;
 mod storage;

@@ -209,12 +209,11 @@ pub(super) async fn seen(wire: &mut Wire) -> (Vec<String>, i64) {
     (values(&answer), answer.responses[0].partitions[0].high_watermark)
 }
 
-/// Has the controller prefer `leader` for the one partition of a topic, and elect it.
-pub(super) async fn elect(env: &Env, name: &'static str, leader: i32) {
+/// Has the controller move the one partition of a topic.
+pub(super) async fn reassign(env: &Env, name: &'static str, replicas: &[i32]) {
     let mut controller = Wire::open_to(env, "b1").await;
-    let order = [leader, leader % 3 + 1, (leader + 1) % 3 + 1];
     let partition = ReassignablePartition::default()
-        .with_replicas(Some(order.into_iter().map(WireBrokerId).collect()));
+        .with_replicas(Some(replicas.iter().copied().map(WireBrokerId).collect()));
     let reassigned =
         ReassignableTopic::default().with_name(topic(name)).with_partitions(vec![partition]);
     let request = AlterPartitionReassignmentsRequest::default()
@@ -223,6 +222,12 @@ pub(super) async fn elect(env: &Env, name: &'static str, leader: i32) {
     let answer = controller.ask(0, &request).await;
     let code = answer.responses[0].partitions[0].error_code;
     assert_eq!((answer.error_code, code), (0, 0));
+}
+
+/// Has the controller prefer `leader` for the one partition of a topic, and elect it.
+pub(super) async fn elect(env: &Env, name: &'static str, leader: i32) {
+    reassign(env, name, &[leader, leader % 3 + 1, (leader + 1) % 3 + 1]).await;
+    let mut controller = Wire::open_to(env, "b1").await;
     let elected = TopicPartitions::default().with_topic(topic(name)).with_partitions(vec![0]);
     let request = ElectLeadersRequest::default()
         .with_timeout_ms(10_000)

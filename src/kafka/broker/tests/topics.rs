@@ -32,7 +32,7 @@ fn name(topic: &'static str) -> TopicName {
 }
 
 /// A topic as DeleteTopics names it.
-type Named = (Option<&'static str>, Uuid);
+pub(super) type Named = (Option<&'static str>, Uuid);
 
 /// Code, id and number of partitions.
 async fn look(wire: &mut Wire, topic: &'static str) -> (i16, Uuid, usize) {
@@ -45,7 +45,7 @@ async fn look(wire: &mut Wire, topic: &'static str) -> (i16, Uuid, usize) {
     (topic.error_code, topic.topic_id, topic.partitions.len())
 }
 
-fn create(topic: &'static str) -> CreateTopicsRequest {
+pub(super) fn create(topic: &'static str) -> CreateTopicsRequest {
     let topic = CreatableTopic::default()
         .with_name(name(topic))
         .with_num_partitions(2)
@@ -60,7 +60,7 @@ fn delete(topics: &[Named]) -> DeleteTopicsRequest {
     DeleteTopicsRequest::default().with_topics(topics.iter().map(state).collect())
 }
 
-async fn delete_code(wire: &mut Wire, topics: &[Named]) -> Vec<i16> {
+pub(super) async fn delete_code(wire: &mut Wire, topics: &[Named]) -> Vec<i16> {
     let answer = wire.ask(6, &delete(topics)).await;
     answer.responses.iter().map(|result| result.error_code).collect()
 }
