@@ -257,8 +257,7 @@ impl Node {
         let mut partitions = broker.partitions.all();
         partitions.push(Arc::clone(&broker.metadata.log));
         for partition in partitions {
-            let pending = partition.log().close_clean()?;
-            partition.finish_flush(broker, pending).await?;
+            partition.close(broker).await?;
         }
         broker.partitions.checkpoint_ends(broker).await;
         broker.partitions.checkpoint_starts(broker).await;

@@ -31,6 +31,9 @@ use crate::kafka::{
 /// `producer.id.expiration.check.interval.ms`, which is internal to Kafka.
 pub(super) const PRODUCER_EXPIRATION_CHECK: Duration = Duration::from_secs(600);
 
+/// Between two looks at a log that another flush keeps from being closed.
+const CLOSE_PAUSE: Duration = Duration::from_millis(1);
+
 /// Checkpoint files of the data directory, by Kafka's names.
 pub(super) const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
 pub(super) const LOG_STARTS: &str = "log-start-offset-checkpoint";
@@ -279,12 +282,11 @@ impl Partition {
     pub async fn flush_due(&self, broker: &Arc<Broker>) {
         self.flush_scheduled.store(false, Ordering::Relaxed);
         let pending = self.log().due_flush(broker.env.clock.now());
-        if let Some(pending) = pending
-            && self.finish_flush(broker, pending).await.is_err()
-        {
-            return;
+        match pending {
+            // What became of it was told to the broker.
+            Some(pending) => drop(self.finish_flush(broker, pending).await),
+            None => self.schedule_flush(broker),
         }
-        self.schedule_flush(broker);
     }
 
     /// Makes everything appended so far durable.
@@ -308,12 +310,28 @@ impl Partition {
             Ok(()) => {
                 broker.observe(Event::Flushed { partition: self.id.clone(), upto });
                 self.acknowledged_end_moved(broker);
+                // Epochs may have come while those before them were being written.
+                self.schedule_flush(broker);
             }
             // Its directory may have gone with its topic meanwhile.
             Err(_) if self.is_retired() => {}
             Err(error) => broker.fail(error),
         }
         done
+    }
+
+    /// Makes all durable, after which nothing may be appended.
+    pub async fn close(&self, broker: &Arc<Broker>) -> Result<(), LogError> {
+        let mut pending = self.log().close_clean()?;
+        loop {
+            self.finish_flush(broker, pending).await?;
+            if self.log().is_durable() {
+                return Ok(());
+            }
+            // Another flush writes the file of epochs, or was dropped while it did.
+            broker.env.clock.sleep_until(broker.env.clock.now() + CLOSE_PAUSE).await;
+            pending = self.log().begin_flush();
+        }
     }
 
     /// Stores a recovery point that is not beyond where the log was cut, before the file of epochs forgets what was cut
@@ -326,12 +344,8 @@ impl Partition {
         if self.id.topic.as_str() == METADATA_TOPIC {
             return Ok(());
         }
-        let unstored = self.log().unstored_truncation();
-        if let Some(truncation) = unstored {
-            broker.partitions.checkpoint_recovery_points(broker).await?;
-            self.log().truncation_stored(truncation);
-        }
-        Ok(())
+        let is_stored = self.log().unstored_truncation().is_none();
+        if is_stored { Ok(()) } else { broker.partitions.checkpoint_recovery_points(broker).await }
     }
 }
 
@@ -391,21 +405,29 @@ impl Partitions {
         self.checkpoint_high_watermarks(broker).await;
     }
 
+    /// Stores how far each log is durable, and with that all truncations of theirs.
     async fn checkpoint_recovery_points(&self, broker: &Arc<Broker>) -> Result<(), LogError> {
         let _turn = self.checkpointing.lock().await;
-        let mut points = self.offsets(|log| log.recovery_point());
-        let (metadata, point) = broker.metadata.recovery_point();
-        points.insert(metadata, point);
-        replace(broker, RECOVERY_POINTS, &points).await
+        let mut truncations = Vec::new();
+        let mut points = BTreeMap::from([broker.metadata.recovery_point()]);
+        for partition in self.all() {
+            let log = partition.log();
+            points.insert(partition.id.clone(), log.recovery_point());
+            let unstored = log.unstored_truncation();
+            truncations.extend(unstored.map(|truncation| (partition.clone(), truncation)));
+        }
+        replace(broker, RECOVERY_POINTS, &points).await?;
+        for (partition, truncation) in truncations {
+            partition.log().truncation_stored(truncation);
+        }
+        Ok(())
     }
 
     pub async fn checkpoint_high_watermarks(&self, broker: &Arc<Broker>) {
         let _turn = self.checkpointing.lock().await;
-        store(broker, HIGH_WATERMARKS, &self.offsets(|log| log.high_watermark())).await;
-    }
-
-    fn offsets(&self, of: impl Fn(&Log) -> Offset) -> BTreeMap<TopicPartition, Offset> {
-        self.all().iter().map(|partition| (partition.id.clone(), of(&partition.log()))).collect()
+        let end =
+            |partition: &Arc<Partition>| (partition.id.clone(), partition.log().high_watermark());
+        store(broker, HIGH_WATERMARKS, &self.all().iter().map(end).collect()).await;
     }
 
     /// Writes log starts: as in Kafka, only those that the segments' names do not tell.

@@ -33,7 +33,10 @@ pub(super) enum Change {
 #[derive(Debug, Default)]
 pub(super) struct LeaderEpochs {
     entries: BTreeMap<LeaderEpoch, Offset>,
-    change: Option<Change>,
+    /// How the entries differ from the text that was taken last, and from which offset on.
+    changed: Option<(Change, Offset)>,
+    /// How that text differs from the file, while it is being written.
+    writing: Option<(Change, Offset)>,
 }
 
 impl LeaderEpochs {
@@ -51,7 +54,7 @@ impl LeaderEpochs {
         for (epoch, start) in entries {
             epochs.assign(LeaderEpoch(epoch), Offset(start));
         }
-        epochs.change = None;
+        epochs.changed = None;
         Ok(epochs)
     }
 
@@ -69,18 +72,21 @@ impl LeaderEpochs {
         if epoch.0 < 0 || self.latest().is_some_and(known) {
             return;
         }
-        while self.latest().is_some_and(|last| last.epoch >= epoch || last.start >= start) {
+        let contradicts = |last: EpochEntry| last.epoch >= epoch || last.start >= start;
+        let mut from = start;
+        while let Some(last) = self.latest().filter(|&last| contradicts(last)) {
             self.entries.pop_last();
+            from = from.min(last.start);
         }
         self.entries.insert(epoch, start);
-        self.changed(Change::Renewed);
+        self.changed(Change::Renewed, from);
     }
 
     /// For a log that ends at `end` again.
     pub fn truncate_from_end(&mut self, end: Offset) {
         while self.latest().is_some_and(|last| last.start >= end) {
             self.entries.pop_last();
-            self.changed(Change::Cut);
+            self.changed(Change::Cut, end);
         }
     }
 
@@ -93,20 +99,23 @@ impl LeaderEpochs {
         if let Some((epoch, was)) = current {
             self.entries.insert(epoch, start);
             if was != start {
-                self.changed(Change::Cut);
+                self.changed(Change::Cut, start);
             }
         }
     }
 
     pub fn clear(&mut self) {
-        if !self.entries.is_empty() {
-            self.changed(Change::Renewed);
+        if let Some(first) = self.earliest() {
+            self.changed(Change::Renewed, first.start);
         }
         self.entries.clear();
     }
 
-    fn changed(&mut self, change: Change) {
-        self.change = self.change.max(Some(change));
+    fn changed(&mut self, change: Change, from: Offset) {
+        self.changed = Some(match self.changed {
+            Some((other, upto)) => (change.max(other), from.min(upto)),
+            None => (change, from),
+        });
     }
 
     /// Where `epoch` ended in a log that ends at `end`, as OffsetForLeaderEpoch answers: the largest
@@ -128,12 +137,32 @@ impl LeaderEpochs {
     }
 
     pub fn is_dirty(&self) -> bool {
-        self.change.is_some()
+        self.changed.is_some()
     }
 
-    /// The file's text and how it changed, if it did since it was last asked for.
+    /// Up to where the file tells of every entry: a recovery that reads on from there finds the others.
+    pub fn written_upto(&self) -> Offset {
+        let unwritten = self.changed.into_iter().chain(self.writing);
+        unwritten.map(|(_, from)| from).min().unwrap_or(Offset(i64::MAX))
+    }
+
+    /// The text that was taken last is in the file.
+    pub fn written(&mut self) {
+        self.writing = None;
+    }
+
+    /// Nobody is writing the text that was taken last any more.
+    pub fn given_up(&mut self) {
+        if let Some((change, from)) = self.writing.take() {
+            self.changed(change, from);
+        }
+    }
+
+    /// The file's text and how it changed, if it did since it was last asked for. That text must be
+    /// [`LeaderEpochs::written`] or [`LeaderEpochs::given_up`] before the next is taken.
     pub fn take_dirty(&mut self) -> Option<(String, Change)> {
-        let change = self.change.take()?;
+        self.writing = Some(self.changed.take()?);
+        let (change, _) = self.writing?;
         let lines: Vec<_> =
             self.entries.iter().map(|(epoch, start)| format!("{epoch} {start}")).collect();
         Some((checkpoint::encode(lines.into_iter()), change))

@@ -7,7 +7,7 @@ use std::{
     collections::BTreeMap,
     io,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -47,9 +47,9 @@ pub(super) struct FlushState {
     /// Flushes begun and not done. What they hold is not durable, so a later flush syncs it too.
     in_flight: BTreeMap<u64, Work>,
     next_id: u64,
-    /// The flush that replaces the file of epochs; two at a time would undo each other.
-    epochs_in_flight: Option<u64>,
-    /// How far flushes got that ended while the file of epochs was under way with another.
+    /// Of the flush that replaces the file of epochs; two at a time would undo each other.
+    epochs_in_flight: Weak<UnderWay>,
+    /// How far flushes got, of which the file of epochs may not tell all yet.
     synced: Offset,
     /// Nothing may be written any more; flushes under way know it too.
     abandoned: Arc<AtomicBool>,
@@ -91,7 +91,7 @@ impl FlushState {
             truncations_stored: 0,
             in_flight: BTreeMap::new(),
             next_id: 0,
-            epochs_in_flight: None,
+            epochs_in_flight: Weak::new(),
             synced: recovery_point,
             abandoned: Arc::default(),
         }
@@ -152,6 +152,9 @@ fn epochs_durable(policy: LogPolicy, change: Change) -> Durable {
     }
 }
 
+/// Lives as long as the flush.
+struct UnderWay;
+
 /// A truncation among those of a log.
 #[derive(Clone, Copy, Debug)]
 pub struct Truncation(u64);
@@ -164,7 +167,7 @@ pub struct PendingFlush {
     disk: Arc<dyn Disk>,
     dir: String,
     work: Work,
-    epochs: Option<(String, Durable)>,
+    epochs: Option<(String, Durable, Arc<UnderWay>)>,
     abandoned: Arc<AtomicBool>,
 }
 
@@ -180,8 +183,8 @@ impl PendingFlush {
         }
         let (late, early) = match &self.epochs {
             // Else syncing the directory for the segments would make its name durable.
-            Some((text, durable @ Durable::Nothing)) => (Some((text, *durable)), None),
-            Some((text, durable)) => (None, Some((text, *durable))),
+            Some((text, durable @ Durable::Nothing, _)) => (Some((text, *durable)), None),
+            Some((text, durable, _)) => (None, Some((text, *durable))),
             None => (None, None),
         };
         self.replace_epochs(early).await?;
@@ -226,6 +229,11 @@ impl Log {
         self.flush.truncations_stored = self.flush.truncations_stored.max(number);
     }
 
+    /// Nothing is there that a start would have to find again, in the file of epochs neither.
+    pub fn is_durable(&self) -> bool {
+        self.flush.recovery_point == self.end && self.epochs.written_upto() == Offset(i64::MAX)
+    }
+
     /// Records that a power loss may take.
     pub fn unflushed_records(&self) -> u64 {
         u64::try_from(self.end - self.flush.recovery_point).unwrap_or(0)
@@ -238,7 +246,7 @@ impl Log {
 
     /// When [`Log::needs_flush`] turns true, if nothing is appended until then.
     pub fn next_flush_deadline(&self) -> Instant {
-        let epochs = self.epochs.is_dirty() && self.flush.epochs_in_flight.is_none();
+        let epochs = self.epochs.is_dirty() && self.flush.epochs_in_flight.strong_count() == 0;
         if self.flush.rolled.is_some() || epochs || self.flush_messages_reached(self.flush.begun())
         {
             return Instant::default();
@@ -326,10 +334,13 @@ impl Log {
         state.next_id += 1;
         state.in_flight.insert(id, work.clone());
         let mut epochs = None;
-        if state.epochs_in_flight.is_none() {
-            let durable = |change| epochs_durable(self.policy, change).min(directory);
-            epochs = self.epochs.take_dirty().map(|(text, change)| (text, durable(change)));
-            state.epochs_in_flight = epochs.is_some().then_some(id);
+        if state.epochs_in_flight.strong_count() == 0 {
+            self.epochs.given_up();
+            epochs = self.epochs.take_dirty().map(|(text, change)| {
+                let under_way = Arc::new(UnderWay);
+                state.epochs_in_flight = Arc::downgrade(&under_way);
+                (text, epochs_durable(self.policy, change).min(directory), under_way)
+            });
         }
         let (disk, dir) = (self.disk.clone(), self.dir.clone());
         PendingFlush { id, disk, dir, work, epochs, abandoned: self.flush.abandoned.clone() }
@@ -346,14 +357,15 @@ impl Log {
             result?;
             let state = &mut log.flush;
             state.in_flight.remove(&pending.id);
-            state.epochs_in_flight = state.epochs_in_flight.filter(|&id| id != pending.id);
-            // The file of epochs must be as far as the recovery point says.
+            if pending.epochs.is_some() {
+                log.epochs.written();
+            }
             if pending.work.truncations == state.truncations {
                 state.synced = state.synced.max(pending.work.upto);
             }
-            if state.epochs_in_flight.is_none() {
-                state.recovery_point = state.recovery_point.max(state.synced);
-            }
+            // The file of epochs must be as far as the recovery point says.
+            let known = state.synced.min(log.epochs.written_upto());
+            state.recovery_point = state.recovery_point.max(known);
             state.last_flush = now;
             Ok(())
         })

@@ -5,11 +5,20 @@ use std::time::Duration;
 use super::fixture::{DIR, Fixture, batch, config, now, sequenced};
 use crate::{
     env::{Disk as _, Instant, WallTime},
-    kafka::{config::TopicConfig, log::LogError, types::Offset},
+    kafka::{
+        config::TopicConfig,
+        log::{AppendOrigin, LogError, PendingFlush},
+        types::{LeaderEpoch, Offset},
+    },
 };
 
 fn at(millis: u64) -> Instant {
     Instant::default() + Duration::from_millis(millis)
+}
+
+fn finish(log: &mut Fixture, pending: PendingFlush) {
+    let result = now(pending.sync());
+    log.flush_done(pending, result, at(0)).unwrap();
 }
 
 /// Performs what is due at that time, and returns the recovery point then.
@@ -83,12 +92,10 @@ fn a_flush_waits_for_what_an_earlier_one_has_not_done() {
     assert!(log.due_flush(at(0)).is_none());
     assert!(log.append(&sequenced(1, 0, 0, b"x")).unwrap().must_flush);
     let second = log.begin_flush();
-    let result = now(second.sync());
-    log.flush_done(second, result, at(0)).unwrap();
+    finish(&mut log, second);
     // The first flush stores the epochs, without which the recovery point stays.
     assert_eq!(log.recovery_point(), Offset(0));
-    let result = now(first.sync());
-    log.flush_done(first, result, at(0)).unwrap();
+    finish(&mut log, first);
     assert_eq!(log.recovery_point(), Offset(1));
     assert!(!log.append(&sequenced(1, 0, 0, b"x")).unwrap().must_flush);
 }
@@ -96,10 +103,6 @@ fn a_flush_waits_for_what_an_earlier_one_has_not_done() {
 #[test]
 fn an_append_behind_one_that_is_being_synced_is_synced_too() {
     let mut log = Fixture::with(TopicConfig { flush_messages: Some(3), ..config() });
-    let finish = |log: &mut Fixture, pending: crate::kafka::log::PendingFlush| {
-        let result = now(pending.sync());
-        log.flush_done(pending, result, at(0)).unwrap();
-    };
     assert!(log.append(&batch(&[b"x", b"y", b"z"])).unwrap().must_flush);
     let first = log.begin_flush();
     assert!(log.append(&batch(&[b"x", b"y", b"z"])).unwrap().must_flush);
@@ -109,6 +112,39 @@ fn an_append_behind_one_that_is_being_synced_is_synced_too() {
     assert!(log.append(&batch(&[b"x"])).unwrap().must_flush);
     finish(&mut log, second);
     assert!(!log.append(&batch(&[b"x"])).unwrap().must_flush);
+}
+
+#[test]
+fn the_recovery_point_stays_where_an_epoch_begins_that_no_file_tells_of() {
+    let mut log = Fixture::new();
+    log.append(&batch(&[b"x"])).unwrap();
+    let first = log.begin_flush();
+    let wall = WallTime(1_000);
+    log.append_as_leader(&batch(&[b"y"]), AppendOrigin::Client, LeaderEpoch(4), wall).unwrap();
+    let second = log.begin_flush();
+    finish(&mut log, second);
+    assert_eq!(log.recovery_point(), Offset(0), "the first flush writes the first epoch");
+    finish(&mut log, first);
+    assert_eq!(log.recovery_point(), Offset(1), "the second epoch is in no file yet");
+    assert!(!log.is_durable());
+    assert_eq!(log.next_flush_deadline(), Instant::default(), "so it is due");
+    let third = log.due_flush(at(0)).unwrap();
+    assert!(third.upto() < Offset(2), "what it holds was synced by the second");
+    finish(&mut log, third);
+    assert_eq!(log.recovery_point(), Offset(2));
+    assert!(log.is_durable());
+}
+
+#[test]
+fn a_flush_that_was_dropped_leaves_its_epochs_to_the_next() {
+    let mut log = Fixture::new();
+    log.append(&batch(&[b"x"])).unwrap();
+    drop(log.begin_flush());
+    let next = log.begin_flush();
+    finish(&mut log, next);
+    assert!(log.is_durable());
+    let path = format!("{DIR}/leader-epoch-checkpoint");
+    assert_eq!(log.disk.bytes(&path), b"0\n1\n0 0\n");
 }
 
 #[test]
