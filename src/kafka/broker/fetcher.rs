@@ -123,19 +123,24 @@ impl Fetcher {
     fn collect(&self, broker: &Broker) -> Round {
         let mut round = Round::default();
         let partitions: Vec<_> = self.lock().values().cloned().collect();
+        round.fetches.reserve(partitions.len());
         for partition in partitions {
             let mut held = partition.held();
-            let (request, after) =
-                held.drive(broker, &partition, &[], |replica, facts, effects| {
+            let mut next = held.next_deadline();
+            if next <= broker.env.clock.now() {
+                let driven = held.drive(broker, &partition, &[], |replica, facts, effects| {
                     replica.handle_deadline(facts, effects);
-                    replica.next_request(facts)
                 });
-            let next = held.replica.as_ref().map(|replica| replica.next_deadline());
+                next = held.next_deadline();
+                drop(held);
+                partition.follow_up(broker, driven);
+                held = partition.held();
+            }
+            let request = held.replica.as_ref().and_then(|it| it.next_request(held.facts(broker)));
             let log_start = held.log.start_offset();
             drop(held);
-            partition.follow_up(broker, ((), after));
             let Some(request) = request.filter(|request| request.leader == self.leader) else {
-                round.next = round.next.into_iter().chain(next).min();
+                round.next = Some(round.next.map_or(next, |other| other.min(next)));
                 continue;
             };
             let of_kind = match request.question {

@@ -178,6 +178,11 @@ impl Held {
         Some(self.replica.as_ref()?.leader()?.epoch())
     }
 
+    /// When the replica has something to do; never, if there is none.
+    pub fn next_deadline(&self) -> Instant {
+        self.replica.as_ref().map_or(Instant::FAR_FUTURE, Replica::next_deadline)
+    }
+
     pub fn facts<'a>(&'a self, broker: &'a Broker) -> Facts<'a> {
         Facts { now: broker.env.clock.now(), log: &self.log, brokers: broker }
     }

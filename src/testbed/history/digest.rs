@@ -9,12 +9,29 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::History;
 
+/// What is gathered before it is hashed: most of it comes word by word.
+const CHUNK: usize = 4 << 10;
+
 /// Numbers enter as little-endian words of fixed width: the same on any machine.
-struct Portable(Xxh3);
+struct Portable {
+    hash: Xxh3,
+    gathered: Vec<u8>,
+}
+
+impl Portable {
+    fn digest(mut self) -> u128 {
+        self.hash.update(&self.gathered);
+        self.hash.digest128()
+    }
+}
 
 impl Hasher for Portable {
     fn write(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
+        if self.gathered.len() + bytes.len() > CHUNK {
+            self.hash.update(&self.gathered);
+            self.gathered.clear();
+        }
+        self.gathered.extend_from_slice(bytes);
     }
 
     fn write_u16(&mut self, number: u16) {
@@ -42,17 +59,19 @@ impl Hasher for Portable {
     }
 
     fn finish(&self) -> u64 {
-        self.0.digest()
+        let mut hash = self.hash.clone();
+        hash.update(&self.gathered);
+        hash.digest()
     }
 }
 
 impl History {
     /// Of every event, after `seed`, which stands for what is not in the history.
     pub fn digest(&self, seed: u128) -> u128 {
-        let mut hasher = Portable(Xxh3::new());
+        let mut hasher = Portable { hash: Xxh3::new(), gathered: Vec::with_capacity(CHUNK) };
         seed.hash(&mut hasher);
         self.events.hash(&mut hasher);
-        hasher.0.digest128()
+        hasher.digest()
     }
 }
 

@@ -15,6 +15,8 @@ use crate::{
 pub(super) struct Healing {
     brokers: BTreeMap<NodeName, Standing>,
     partitions: BTreeMap<TopicPartition, Account>,
+    /// Nothing was open at the last look, and nothing has changed since.
+    healed: bool,
 }
 
 /// What the controller takes a broker for.
@@ -44,11 +46,12 @@ impl Healing {
         match &event.kind {
             EventKind::MachineStarted { .. } | EventKind::MachineStopped { .. } => {
                 if let Some(standing) = self.brokers.get_mut(node) {
-                    *standing = Standing::Gone;
+                    (*standing, self.healed) = (Standing::Gone, false);
                 }
             }
             EventKind::BrokerRegistered { broker, .. } => {
                 self.brokers.insert(broker.clone(), Standing::Fenced);
+                self.healed = false;
             }
             EventKind::BrokerFenced { broker } => self.stands(broker, Standing::Fenced),
             EventKind::BrokerUnfenced { broker } => self.stands(broker, Standing::Serves),
@@ -60,6 +63,7 @@ impl Healing {
                     ..Account::default()
                 };
                 self.partitions.insert(partition.clone(), account);
+                self.healed = false;
             }
             EventKind::TopicDeleted { topic } => {
                 self.partitions.retain(|partition, _| *partition.topic.0 != **topic);
@@ -105,6 +109,7 @@ impl Healing {
                 self.partitions.values_mut().for_each(|account| {
                     account.ends.remove(node);
                 });
+                self.healed = false;
             }
             _ => {}
         }
@@ -113,13 +118,14 @@ impl Healing {
     /// The controller's word, which may be of what the broker was before it started again.
     fn stands(&mut self, broker: &NodeName, standing: Standing) {
         if let Some(known) = self.brokers.get_mut(broker).filter(|it| **it != Standing::Gone) {
-            *known = standing;
+            (*known, self.healed) = (standing, false);
         }
     }
 
     fn with(&mut self, partition: &TopicPartition, change: impl FnOnce(&mut Account)) {
         if let Some(account) = self.partitions.get_mut(partition) {
             change(account);
+            self.healed = false;
         }
     }
 
@@ -143,12 +149,17 @@ impl Healing {
     }
 
     /// What is not healed yet, in words.
-    pub fn open(&self) -> Option<String> {
+    pub fn open(&mut self) -> Option<String> {
+        if self.healed {
+            return None;
+        }
         let away = self.brokers.iter().find(|(_, standing)| **standing != Standing::Serves);
         let away = away.map(|(broker, _)| format!("{broker} is not one of the cluster"));
-        away.or_else(|| {
+        let open = away.or_else(|| {
             self.partitions.iter().find_map(|(partition, account)| account.open(partition))
-        })
+        });
+        self.healed = open.is_none();
+        open
     }
 }
 

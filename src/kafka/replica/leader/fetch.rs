@@ -107,11 +107,8 @@ impl Leader {
             // A fetch of an incarnation that is gone.
             return Err(ResponseError::NotLeaderOrFollower);
         }
-        // Nothing else of what makes the low watermark moves here.
-        let start_moves = self.remotes[&fetch.follower].log_start != fetch.log_start;
-        let low_watermark = start_moves.then(|| self.low_watermark(facts));
         let remote = self.remotes.get_mut(&fetch.follower).expect("a fetch was checked");
-        let end_before = remote.log_end;
+        let (start_before, end_before) = (remote.log_start, remote.log_end);
         remote.fetched(Progress {
             at: facts.now,
             log_start: fetch.log_start,
@@ -124,7 +121,8 @@ impl Leader {
         if end != end_before {
             self.maybe_increment_high_watermark(facts, effects);
         }
-        if low_watermark.is_some_and(|before| self.low_watermark(facts) > before) {
+        // It rises with the follower's start if no other kept it as low.
+        if start_before < fetch.log_start && start_before < self.low_watermark(facts) {
             effects.push(Effect::LowWatermarkMoved);
         }
         Ok(())

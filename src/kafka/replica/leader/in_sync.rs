@@ -16,12 +16,11 @@ impl Leader {
         follower: BrokerId,
         effects: &mut Vec<Effect>,
     ) {
+        if self.isr.is_pending() || self.isr.members().contains(&follower) {
+            return;
+        }
         let Some(remote) = self.remotes.get(&follower) else { return };
-        if !self.isr.is_pending()
-            && !self.isr.members().contains(&follower)
-            && self.is_eligible(facts, follower, remote)
-            && self.has_come_far_enough(facts, remote)
-        {
+        if self.is_eligible(facts, follower, remote) && self.has_come_far_enough(facts, remote) {
             self.propose(facts, Change::Expand(follower), effects);
         }
     }
