@@ -52,6 +52,8 @@ pub(super) struct MetadataStore {
 struct State {
     loaded: Loaded,
     image: Arc<Image>,
+    /// How often another image took its place.
+    images: u64,
     snapshots: SnapshotSchedule,
 }
 
@@ -130,7 +132,8 @@ impl Loaded {
 impl MetadataStore {
     pub fn new(log: Arc<Partition>, observer: Arc<dyn Observer>, now: Instant) -> Self {
         let snapshots = SnapshotSchedule::new(now);
-        let state = State { loaded: Loaded::default(), image: Arc::default(), snapshots };
+        let (loaded, image) = (Loaded::default(), Arc::default());
+        let state = State { loaded, image, images: 0, snapshots };
         MetadataStore {
             log,
             state: Mutex::new(state),
@@ -149,6 +152,20 @@ impl MetadataStore {
     /// As the broker goes by it.
     pub fn image(&self) -> Arc<Image> {
         Arc::clone(&self.lock().image)
+    }
+
+    /// How often the image has become another.
+    pub fn images(&self) -> u64 {
+        self.lock().images
+    }
+
+    /// Makes this the image that the broker goes by; returns the one before.
+    fn replace_image(&self, image: &Arc<Image>) -> Arc<Image> {
+        let mut state = self.lock();
+        if !Arc::ptr_eq(&state.image, image) {
+            state.images += 1;
+        }
+        std::mem::replace(&mut state.image, Arc::clone(image))
     }
 
     /// The quorum says that all before `offset` is committed.
@@ -319,7 +336,7 @@ impl Broker {
         if loaded.end <= store.published.get() {
             return Ok(());
         }
-        let before = std::mem::replace(&mut store.lock().image, Arc::clone(&loaded.image));
+        let before = store.replace_image(&loaded.image);
         let is_first = !store.is_published();
         if !is_first && Arc::ptr_eq(&before, &loaded.image) {
             store.published.set(loaded.end);

@@ -1,12 +1,13 @@
 //! What Fetch reads: one look at all the partitions of a request, a wait if that is too little, and another look at
 //! those that something happened to.
 //!
-//! Kafka looks at all of them again; what nothing happened to would show the same.
+//! Kafka looks at all of them again; what nothing happened to would show the same. That holds for a follower's next
+//! request too, which its leader notes and does not look into.
 
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    fetch_sessions::{Ask, Found, Instead},
+    fetch_sessions::{Answered, Ask, Found, Instead, Settled},
     handlers::codes,
     partitions::{Held, Partition},
     purgatory::Waiter,
@@ -17,7 +18,7 @@ use super::{
 use crate::kafka::{
     log::{MinOneMessage, Slice},
     protocol::ResponseError,
-    replica::{FetchOutcome, FollowerFetch, ReadFrom, ReadPosition, Replica, Visibility},
+    replica::{Facts, FetchOutcome, FollowerFetch, ReadFrom, ReadPosition, Replica, Visibility},
     types::{BrokerEpoch, BrokerId, LeaderEpoch, Offset},
 };
 
@@ -27,10 +28,12 @@ pub(super) struct Wanted {
     pub place: usize,
     pub ask: Ask,
     pub partition: Result<Arc<Partition>, ResponseError>,
-    /// As of the last look; none before the first.
-    pub found: Option<Found>,
+    /// As of the last look; none before the first, and for one that is settled.
+    found: Option<Found>,
     /// How often something had happened to the partition before that look.
     changes: u64,
+    /// Its high watermark and its log's start, where the last request left nothing to tell.
+    settled: Option<(Offset, Offset)>,
 }
 
 /// Who fetches.
@@ -62,7 +65,28 @@ enum Look {
 
 impl Wanted {
     pub fn new(place: usize, ask: Ask, partition: Result<Arc<Partition>, ResponseError>) -> Self {
-        Wanted { place, ask, partition, found: None, changes: 0 }
+        Wanted { place, ask, partition, found: None, changes: 0, settled: None }
+    }
+
+    /// One that had nothing to tell.
+    pub fn settled(place: usize, ask: Ask, settled: Settled) -> Self {
+        let Settled { partition, changes, high_watermark, log_start } = settled;
+        let settled = Some((high_watermark, log_start));
+        Wanted { place, ask, partition: Ok(partition), found: None, changes, settled }
+    }
+
+    /// What is to be told, and what the next request need not look at.
+    pub fn end(self) -> (Option<Answered>, Option<(usize, Settled)>) {
+        let Wanted { place, partition, found, changes, mut settled, .. } = self;
+        if let Some(found) = &found {
+            let is_told = !found.is_news() && found.records.is_none();
+            settled = is_told.then_some((found.high_watermark, found.log_start));
+        }
+        let settled =
+            settled.zip(partition.ok()).map(|((high_watermark, log_start), partition)| {
+                (place, Settled { partition, changes, high_watermark, log_start })
+            });
+        (found.map(|found| Answered { place, found }), settled)
     }
 
     /// Nobody knows such a partition. That is for the answer alone: no other partition need hurry for it.
@@ -79,7 +103,8 @@ impl Wanted {
 
     /// Another look would show the same. Records are looked for again, since others may have left more or less room.
     fn is_as_seen(&self, reader: &Reader) -> bool {
-        let shows_none = self.found.as_ref().is_some_and(|found| found.records.is_none());
+        let found = self.found.as_ref();
+        let shows_none = found.map_or(self.settled.is_some(), |found| found.records.is_none());
         shows_none && self.is_quiet(reader)
     }
 }
@@ -90,6 +115,24 @@ impl Reader {
             Reader::Follower { .. } => partition.changes_for_followers(),
             Reader::Client { .. } => partition.changes_for_clients(),
         }
+    }
+
+    /// Whether the last request has seen all of this partition that there is to see, and heard it. If so, a
+    /// follower's leader notes that it asked.
+    fn repeats(&self, broker: &Broker, one: &Wanted) -> bool {
+        let (Reader::Follower { id, epoch }, Ok(partition)) = (self, &one.partition) else {
+            return false;
+        };
+        if one.settled.is_none() || self.changes(partition) != one.changes {
+            return false;
+        }
+        let mut held = partition.held();
+        let Held { log, replica: Some(replica), .. } = &mut *held else { return false };
+        one.settled == Some((log.high_watermark(), log.start_offset()))
+            && replica.handle_repeated_fetch(
+                Facts { now: broker.env.clock.now(), log, brokers: broker },
+                &follower_fetch(&one.ask, *id, *epoch),
+            )
     }
 
     fn wait_on(&self, partition: &Partition, waiter: &Arc<Waiter>) {
@@ -151,7 +194,11 @@ fn look(
 ) -> Sum {
     let mut sum = Sum { bytes: 0, is_news: false };
     for one in wanted {
-        if look == Look::Again && one.is_as_seen(reader) {
+        let is_as_before = match look {
+            Look::First => reader.repeats(broker, one),
+            Look::Again => one.is_as_seen(reader),
+        };
+        if is_as_before {
             continue;
         }
         let limit = max_bytes.saturating_sub(sum.bytes);
@@ -197,21 +244,10 @@ impl Reading<'_> {
         if held.replica.is_none() {
             return self.committed(&held, held.log.high_watermark());
         }
-        let fetch = self.follower_fetch(*id, *epoch);
+        let fetch = follower_fetch(self.ask, *id, *epoch);
         let (found, after) = self.for_follower(&mut held, &fetch, look);
         drop(held);
         self.partition.follow_up(self.broker, (found, after))
-    }
-
-    fn follower_fetch(&self, follower: BrokerId, broker_epoch: BrokerEpoch) -> FollowerFetch {
-        FollowerFetch {
-            follower,
-            broker_epoch,
-            current_leader_epoch: known_epoch(self.ask.current_leader_epoch),
-            fetch_offset: Offset(self.ask.fetch_offset),
-            last_fetched_epoch: known_epoch(self.ask.last_fetched_epoch),
-            log_start: Offset(self.ask.log_start_offset),
-        }
     }
 
     /// The records are looked for before the replica hears of the fetch, which may raise the high watermark.
@@ -289,6 +325,17 @@ impl Reading<'_> {
         }
         let located = held.log.locate(asked, self.limit, upto, self.min_one);
         located.map_err(|error| codes::of_read(&error))
+    }
+}
+
+fn follower_fetch(ask: &Ask, follower: BrokerId, broker_epoch: BrokerEpoch) -> FollowerFetch {
+    FollowerFetch {
+        follower,
+        broker_epoch,
+        current_leader_epoch: known_epoch(ask.current_leader_epoch),
+        fetch_offset: Offset(ask.fetch_offset),
+        last_fetched_epoch: known_epoch(ask.last_fetched_epoch),
+        log_start: Offset(ask.log_start_offset),
     }
 }
 

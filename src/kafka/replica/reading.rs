@@ -59,6 +59,13 @@ impl Replica {
         self.leader_mut()?.handle_fetch(facts, fetch, effects)
     }
 
+    /// A fetch that its follower has made before, when there was nothing to tell it: notes when it came. False if this
+    /// one may have more to say; then it is for [`Self::handle_fetch`].
+    pub fn handle_repeated_fetch(&mut self, facts: Facts<'_>, fetch: &FollowerFetch) -> bool {
+        check_epoch(self.leader_epoch(), fetch.current_leader_epoch).is_ok()
+            && self.leader_mut().is_ok_and(|leader| leader.handle_repeated_fetch(facts, fetch))
+    }
+
     /// Judges a follower's fetch without learning from it: for one that waited and is read again.
     pub fn check_fetch(
         &self,

@@ -8,7 +8,8 @@ use std::{
 use kafka_protocol::messages::FetchResponse;
 
 use super::session::{
-    Answered, Asks, FINAL_EPOCH, INITIAL_EPOCH, PartitionKey, Reads, Session, next_epoch,
+    Answered, Asks, FINAL_EPOCH, INITIAL_EPOCH, PartitionKey, Read, Reads, Session, Settled,
+    next_epoch,
 };
 use crate::{env::Instant, kafka::protocol::ResponseError};
 
@@ -38,7 +39,6 @@ pub(in super::super) struct Demand {
 }
 
 /// One request, from what it wants to its answer.
-#[derive(Debug)]
 pub(in super::super) struct Turn {
     context: Context,
     pub reads: Reads,
@@ -51,6 +51,7 @@ enum Context {
     Full {
         privileged: bool,
         topic_ids: bool,
+        metadata: u64,
     },
     /// Goes on with a session, which must not have gone on with another request meanwhile.
     Incremental {
@@ -69,7 +70,6 @@ struct Worth {
 
 /// - `last_used` has every session.
 /// - `bytes` is the sum of what the sessions were counted as.
-#[derive(Debug)]
 pub(super) struct SessionCache {
     limits: Limits,
     sessions: BTreeMap<i32, Cached>,
@@ -82,7 +82,6 @@ pub(super) struct SessionCache {
 }
 
 /// A session, and how it is counted until it is touched again.
-#[derive(Debug)]
 struct Cached {
     session: Session,
     worth: Worth,
@@ -101,16 +100,21 @@ impl SessionCache {
         }
     }
 
-    /// Finds out what a request wants to have read.
-    pub fn begin(&mut self, now: Instant, demand: Demand) -> Result<Turn, ResponseError> {
+    /// Finds out what a request wants to have read, under this state of the metadata.
+    pub fn begin(
+        &mut self,
+        now: Instant,
+        demand: Demand,
+        metadata: u64,
+    ) -> Result<Turn, ResponseError> {
         let Demand { session_id: id, epoch, privileged, topic_ids, asks, forgotten } = demand;
         if epoch == INITIAL_EPOCH || epoch == FINAL_EPOCH {
             self.remove(id);
             let context = match epoch {
                 FINAL_EPOCH => Context::Sessionless,
-                _ => Context::Full { privileged, topic_ids },
+                _ => Context::Full { privileged, topic_ids, metadata },
             };
-            return Ok(Turn { context, reads: asks.into_iter().collect() });
+            return Ok(Turn { context, reads: asks.into_iter().map(Read::new).collect() });
         }
         let cached = self.sessions.get_mut(&id).ok_or(ResponseError::FetchSessionIdNotFound)?;
         let session = &mut cached.session;
@@ -123,10 +127,11 @@ impl SessionCache {
         session.update(&asks, &forgotten);
         if session.len() == 0 {
             self.remove(id);
-            return Ok(Turn { context: Context::Sessionless, reads: asks.into_iter().collect() });
+            let reads = asks.into_iter().map(Read::new).collect();
+            return Ok(Turn { context: Context::Sessionless, reads });
         }
         session.epoch = next_epoch(epoch);
-        let (next_epoch, reads) = (session.epoch, session.reads());
+        let (next_epoch, reads) = (session.epoch, session.reads(metadata));
         self.touch(id, now);
         if self.bytes > self.limits.bytes {
             // As if it had been evicted: the client comes back with a full request.
@@ -143,13 +148,15 @@ impl SessionCache {
         now: Instant,
         turn: &Turn,
         answers: &mut Vec<Answered>,
+        settled: Vec<(usize, Settled)>,
         draw: impl FnMut() -> i32,
     ) -> FetchResponse {
         let head = FetchResponse::default();
         match turn.context {
             Context::Sessionless => head,
-            Context::Full { privileged, topic_ids } => {
-                let session = Session::new(now, privileged, topic_ids, &turn.reads, answers);
+            Context::Full { privileged, topic_ids, metadata } => {
+                let reads = &turn.reads;
+                let session = Session::new(now, privileged, topic_ids, metadata, reads, answers);
                 head.with_session_id(self.add(now, session, draw).unwrap_or(NO_SESSION))
             }
             Context::Incremental { id, next_epoch } => {
@@ -161,6 +168,7 @@ impl SessionCache {
                     answers.clear();
                     return head.with_error_code(ResponseError::InvalidFetchSessionEpoch.code());
                 }
+                cached.session.settle(settled);
                 cached.session.keep_news(answers);
                 head
             }

@@ -5,6 +5,9 @@
 //! requests keeps both sides in step. `session` is one client's memory, `cache` all of them and who has to
 //! give way; both are pure. `shared` is what handlers use.
 //!
+//! A session also keeps which partitions had nothing to tell and how they were then (`Settled`): while they stay like
+//! that, a request costs next to nothing for each of them.
+//!
 //! Departures from Kafka: one cache instead of eight shards; and the cache is bounded in bytes beside its
 //! slots, since names of topics that do not exist are remembered too.
 
@@ -16,5 +19,7 @@ mod tests;
 
 pub(super) use cache::{Demand, Turn};
 pub(super) use session::next_epoch;
-pub(super) use session::{Answered, Ask, Asks, Found, Instead, PartitionKey, Reads, TopicKey};
+pub(super) use session::{
+    Answered, Ask, Asks, Found, Instead, PartitionKey, Read, Reads, Settled, TopicKey,
+};
 pub(super) use shared::FetchSessions;

@@ -1,10 +1,11 @@
 //! One fetch session: the partitions a client wants, and what it knows of them.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use indexmap::IndexMap;
 use uuid::Uuid;
 
+use super::super::partitions::Partition;
 use crate::{
     env::Instant,
     kafka::{
@@ -51,7 +52,29 @@ pub(in super::super) struct Ask {
 /// What a request names.
 pub(in super::super) type Asks = IndexMap<PartitionKey, Ask>;
 /// All that is to be read for a request, in this order.
-pub(in super::super) type Reads = Vec<(PartitionKey, Ask)>;
+pub(in super::super) type Reads = Vec<Read>;
+
+pub(in super::super) struct Read {
+    pub key: PartitionKey,
+    pub ask: Ask,
+    /// As the session's last request left it, if this one asks the same.
+    pub settled: Option<Settled>,
+}
+
+/// A partition whose reader has heard all there is to say.
+pub(in super::super) struct Settled {
+    pub partition: Arc<Partition>,
+    /// How often something had happened to it.
+    pub changes: u64,
+    pub high_watermark: Offset,
+    pub log_start: Offset,
+}
+
+impl Read {
+    pub fn new((key, ask): (PartitionKey, Ask)) -> Self {
+        Read { key, ask, settled: None }
+    }
+}
 
 /// What was found for the read at `place` in its [`Reads`].
 pub(in super::super) struct Answered {
@@ -100,17 +123,17 @@ impl Found {
 }
 
 /// A partition as the session remembers it.
-#[derive(Debug)]
 struct Known {
     ask: Ask,
     /// As last told; -1 if nothing was, or an error.
     high_watermark: Offset,
     log_start: Offset,
+    /// Away while a request is under way.
+    settled: Option<Settled>,
 }
 
 /// - `order` names the index of each of `partitions` once: the order in which they are read.
 /// - `bytes` is what the partitions are counted as.
-#[derive(Debug)]
 pub(super) struct Session {
     /// A follower's.
     pub privileged: bool,
@@ -119,6 +142,8 @@ pub(super) struct Session {
     pub last_used: Instant,
     /// Of the next request.
     pub epoch: i32,
+    /// The state of the metadata at the last request.
+    metadata: u64,
     partitions: IndexMap<PartitionKey, Known>,
     order: Vec<usize>,
     bytes: usize,
@@ -130,17 +155,14 @@ impl Session {
         now: Instant,
         privileged: bool,
         topic_ids: bool,
+        metadata: u64,
         reads: &Reads,
         answers: &[Answered],
     ) -> Self {
         let known = |Answered { place, found }: &Answered| {
-            let (key, ask) = &reads[*place];
-            let known = Known {
-                ask: *ask,
-                high_watermark: found.high_watermark,
-                log_start: found.log_start,
-            };
-            (key.clone(), known)
+            let Read { key, ask, .. } = &reads[*place];
+            let (high_watermark, log_start) = (found.high_watermark, found.log_start);
+            (key.clone(), Known { ask: *ask, high_watermark, log_start, settled: None })
         };
         let partitions: IndexMap<_, _> = answers.iter().map(known).collect();
         Session {
@@ -149,6 +171,7 @@ impl Session {
             created: now,
             last_used: now,
             epoch: next_epoch(INITIAL_EPOCH),
+            metadata,
             order: (0..partitions.len()).collect(),
             bytes: partitions.keys().map(entry_bytes).sum(),
             partitions,
@@ -164,19 +187,34 @@ impl Session {
         self.bytes
     }
 
-    pub fn reads(&self) -> Reads {
-        let at = |index: &usize| self.partitions.get_index(*index).expect("`order` names it");
-        self.order.iter().map(at).map(|(key, known)| (key.clone(), known.ask)).collect()
+    /// What is to be read for the next request. With other metadata nothing is settled.
+    pub fn reads(&mut self, metadata: u64) -> Reads {
+        let is_same = std::mem::replace(&mut self.metadata, metadata) == metadata;
+        let partitions = &mut self.partitions;
+        let read = |index: &usize| {
+            let (key, known) = partitions.get_index_mut(*index).expect("`order` names it");
+            let settled = known.settled.take().filter(|_| is_same);
+            Read { key: key.clone(), ask: known.ask, settled }
+        };
+        self.order.iter().map(read).collect()
+    }
+
+    /// What the request under way left settled, by places in its reads.
+    pub fn settle(&mut self, settled: Vec<(usize, Settled)>) {
+        for (place, settled) in settled {
+            self.partitions[self.order[place]].settled = Some(settled);
+        }
     }
 
     /// Takes in what a request says. A partition both asked for and forgotten is forgotten.
     pub fn update(&mut self, asks: &Asks, forgotten: &HashSet<PartitionKey>) {
         for (key, ask) in asks {
             if let Some(known) = self.partitions.get_mut(key) {
-                known.ask = *ask;
+                (known.ask, known.settled) = (*ask, None);
             } else {
+                let none = Offset(-1);
                 let never_told =
-                    Known { ask: *ask, high_watermark: Offset(-1), log_start: Offset(-1) };
+                    Known { ask: *ask, high_watermark: none, log_start: none, settled: None };
                 self.order.push(self.partitions.len());
                 self.bytes += entry_bytes(key);
                 self.partitions.insert(key.clone(), never_told);

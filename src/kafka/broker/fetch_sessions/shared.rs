@@ -10,7 +10,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use super::{
-    Answered, Demand, Turn,
+    Answered, Demand, Settled, Turn,
     cache::{Limits, SessionCache},
 };
 use crate::{
@@ -45,14 +45,25 @@ impl FetchSessions {
         self.state.lock().expect("no panic while the sessions are locked")
     }
 
-    /// Finds out what a request wants to have read.
-    pub fn begin(&self, now: Instant, demand: Demand) -> Result<Turn, ResponseError> {
-        self.lock().cache.begin(now, demand)
+    /// Finds out what a request wants to have read, under this state of the metadata.
+    pub fn begin(
+        &self,
+        now: Instant,
+        demand: Demand,
+        metadata: u64,
+    ) -> Result<Turn, ResponseError> {
+        self.lock().cache.begin(now, demand, metadata)
     }
 
     /// Leaves in the answers what the client has to be told, and gives the head of the response.
-    pub fn finish(&self, now: Instant, turn: &Turn, answers: &mut Vec<Answered>) -> FetchResponse {
+    pub fn finish(
+        &self,
+        now: Instant,
+        turn: &Turn,
+        answers: &mut Vec<Answered>,
+        settled: Vec<(usize, Settled)>,
+    ) -> FetchResponse {
         let State { cache, ids } = &mut *self.lock();
-        cache.finish(now, turn, answers, || ids.random_range(1..i32::MAX))
+        cache.finish(now, turn, answers, settled, || ids.random_range(1..i32::MAX))
     }
 }

@@ -6,7 +6,7 @@ use kafka_protocol::messages::FetchResponse;
 use proptest::prelude::*;
 
 use super::{
-    Answered, Ask, Asks, Demand, Found, PartitionKey, Reads, TopicKey, Turn,
+    Answered, Ask, Asks, Demand, Found, PartitionKey, Read, Reads, TopicKey, Turn,
     cache::{Limits, SessionCache},
 };
 use crate::{
@@ -19,6 +19,8 @@ use crate::{
 };
 
 const EVICTION: Duration = Duration::from_secs(120);
+/// The state of the metadata under which all requests come.
+const METADATA: u64 = 1;
 
 fn cache(slots: usize) -> SessionCache {
     SessionCache::new(Limits { slots, eviction: EVICTION, bytes: 1 << 20 })
@@ -43,8 +45,8 @@ fn asks(partitions: &[(i32, i64)]) -> Asks {
     partitions.iter().map(|(partition, offset)| (key(*partition), ask(*offset))).collect()
 }
 
-fn reads(partitions: &[(i32, i64)]) -> Reads {
-    asks(partitions).into_iter().collect()
+fn asked(reads: &Reads) -> Asks {
+    reads.iter().map(|read| (read.key.clone(), read.ask)).collect()
 }
 
 fn demand(session_id: i32, epoch: i32, partitions: &[(i32, i64)], forgotten: &[i32]) -> Demand {
@@ -83,13 +85,12 @@ fn answers(turn: &Turn, state: impl Fn(i32) -> State) -> Vec<Answered> {
             records: records.then(|| Slice::new(empty(), 0, 7)),
         }
     };
-    let answered =
-        |(place, (key, _)): (usize, &(PartitionKey, Ask))| Answered { place, found: found(key) };
+    let answered = |(place, read): (usize, &Read)| Answered { place, found: found(&read.key) };
     turn.reads.iter().enumerate().map(answered).collect()
 }
 
 fn partitions(reads: &Reads) -> Vec<i32> {
-    reads.iter().map(|(key, _)| key.partition).collect()
+    reads.iter().map(|read| read.key.partition).collect()
 }
 
 fn finish(
@@ -101,11 +102,11 @@ fn finish(
     let mut answers = answers(turn, state);
     // Ids that differ from one moment to the next.
     let mut next = (now.as_nanos() / 1_000_000_000) as i32;
-    let head = cache.finish(now, turn, &mut answers, || {
+    let head = cache.finish(now, turn, &mut answers, Vec::new(), || {
         next += 1;
         next
     });
-    (head, answers.iter().map(|answer| turn.reads[answer.place].0.partition).collect())
+    (head, answers.iter().map(|answer| turn.reads[answer.place].key.partition).collect())
 }
 
 /// A whole request: who was read, and who was answered.
@@ -115,7 +116,7 @@ fn fetch(
     demand: Demand,
     state: impl Fn(i32) -> State,
 ) -> (i32, Vec<i32>, Vec<i32>) {
-    let turn = cache.begin(now, demand).unwrap();
+    let turn = cache.begin(now, demand, METADATA).unwrap();
     let read = partitions(&turn.reads);
     let (head, answered) = finish(cache, now, &turn, state);
     assert_eq!(head.error_code, 0);
@@ -130,7 +131,7 @@ fn create(cache: &mut SessionCache, now: Instant, privileged: bool, size: i32) -
 }
 
 fn refusal(cache: &mut SessionCache, demand: Demand) -> Option<ResponseError> {
-    cache.begin(at(0), demand).err()
+    cache.begin(at(0), demand, METADATA).err()
 }
 
 #[test]
@@ -175,13 +176,13 @@ fn partitions_that_gave_records_are_read_last_the_next_time() {
 fn partitions_are_added_changed_and_forgotten() {
     let mut cache = cache(1);
     let (id, ..) = fetch(&mut cache, at(0), demand(0, 0, &[(0, 1), (1, 1)], &[]), |_| QUIET);
-    let turn = cache.begin(at(0), demand(id, 1, &[(2, 7), (1, 9)], &[0])).unwrap();
-    assert_eq!(turn.reads, reads(&[(1, 9), (2, 7)]));
+    let turn = cache.begin(at(0), demand(id, 1, &[(2, 7), (1, 9)], &[0]), METADATA).unwrap();
+    assert_eq!(asked(&turn.reads), asks(&[(1, 9), (2, 7)]));
     // The new one is news although nothing happened to it.
     assert_eq!(finish(&mut cache, at(0), &turn, |_| QUIET).1, [2]);
     // A session without partitions ends; what the request names is read all the same.
-    let turn = cache.begin(at(0), demand(id, 2, &[(3, 0)], &[1, 2, 3])).unwrap();
-    assert_eq!(turn.reads, reads(&[(3, 0)]));
+    let turn = cache.begin(at(0), demand(id, 2, &[(3, 0)], &[1, 2, 3]), METADATA).unwrap();
+    assert_eq!(asked(&turn.reads), asks(&[(3, 0)]));
     assert_eq!(finish(&mut cache, at(0), &turn, |_| QUIET).0.session_id, 0);
     assert_eq!(cache.counted(), (0, 0));
 }
@@ -206,7 +207,7 @@ fn requests_out_of_step_are_refused_and_change_nothing() {
 fn a_request_overtaken_by_another_of_its_session_answers_nothing() {
     let mut cache = cache(1);
     let (id, ..) = fetch(&mut cache, at(0), demand(0, 0, &[(0, 1)], &[]), |_| QUIET);
-    let waiting = cache.begin(at(0), demand(id, 1, &[], &[])).unwrap();
+    let waiting = cache.begin(at(0), demand(id, 1, &[], &[]), METADATA).unwrap();
     fetch(&mut cache, at(0), demand(id, 2, &[], &[]), |_| QUIET);
     let (head, answered) =
         finish(&mut cache, at(0), &waiting, |_| State { records: true, ..QUIET });
@@ -309,12 +310,12 @@ proptest! {
             wanted.extend(added.iter().map(|(partition, _)| *partition));
             wanted.retain(|partition| !forgotten.contains(partition));
             told.retain(|partition, _| wanted.contains(partition));
-            let turn = cache.begin(at(0), demand(id, epoch, &added, &forgotten)).unwrap();
+            let turn = cache.begin(at(0), demand(id, epoch, &added, &forgotten), METADATA).unwrap();
             let mut answers = answers(&turn, state);
-            let head = cache.finish(at(0), &turn, &mut answers, || 7);
+            let head = cache.finish(at(0), &turn, &mut answers, Vec::new(), || 7);
             for Answered { place, found } in answers {
                 let state = (found.high_watermark.0, found.log_start.0, found.error);
-                told.insert(turn.reads[place].0.partition, state);
+                told.insert(turn.reads[place].key.partition, state);
             }
             if head.session_id == 0 {
                 (id, epoch) = (0, 0);

@@ -29,7 +29,7 @@ use crate::kafka::{
         current_leader::CurrentLeaders,
         dispatch::{Answer, Call, open_to_clients},
         fetch_sessions::{
-            Answered, Ask, Asks, Demand, Found, Instead, PartitionKey, Reads, TopicKey,
+            Answered, Ask, Asks, Demand, Found, Instead, PartitionKey, Read, Reads, TopicKey,
         },
         reading::{Limits, Reader, Wanted, read_or_wait},
         state::Broker,
@@ -62,19 +62,24 @@ pub(in crate::kafka::broker) async fn handle(broker: &Arc<Broker>, call: &Call<'
     }
     open_to_clients(broker).await?;
     let demand = demand(&request, call.version());
-    let turn = match broker.fetch_sessions.begin(broker.env.clock.now(), demand) {
+    let metadata = broker.metadata.images();
+    let mut turn = match broker.fetch_sessions.begin(broker.env.clock.now(), demand, metadata) {
         Ok(turn) => turn,
         Err(code) => {
             return call.answer(&FetchResponse::default().with_error_code(code.code()));
         }
     };
-    let mut wanted = look_up(broker, &turn.reads);
+    let mut wanted = look_up(broker, &mut turn.reads);
     let limits = limits(broker, &request);
     let reader = reader(&request, call.version());
     read_or_wait(broker, &reader, &limits, &mut wanted).await;
-    let found = |one: Wanted| one.found.map(|found| Answered { place: one.place, found });
-    let mut answers: Vec<_> = wanted.into_iter().filter_map(found).collect();
-    let mut head = broker.fetch_sessions.finish(broker.env.clock.now(), &turn, &mut answers);
+    let (mut answers, mut settled) = (Vec::new(), Vec::with_capacity(wanted.len()));
+    for (answer, quiet) in wanted.into_iter().map(Wanted::end) {
+        answers.extend(answer);
+        settled.extend(quiet);
+    }
+    let now = broker.env.clock.now();
+    let mut head = broker.fetch_sessions.finish(now, &turn, &mut answers, settled);
     if call.version() >= LEADERS_SINCE {
         head.node_endpoints = tell_leaders(broker, &turn.reads, &mut answers);
     }
@@ -175,7 +180,7 @@ fn by_topic(
     let mut records = Vec::with_capacity(answers.len());
     let mut last = None;
     for Answered { place, mut found } in answers {
-        let PartitionKey { topic: key, partition } = &reads[place].0;
+        let PartitionKey { topic: key, partition } = &reads[place].key;
         if last != Some(key) {
             let topic = FetchableTopicResponse::default();
             topics.push(match key {
@@ -218,13 +223,19 @@ fn data(partition: i32, found: &Found) -> PartitionData {
 }
 
 /// As Kafka, those that nobody knows come last.
-fn look_up(broker: &Broker, reads: &Reads) -> Vec<Wanted> {
+fn look_up(broker: &Broker, reads: &mut Reads) -> Vec<Wanted> {
     let image = broker.metadata.image();
     let held = broker.partitions.lock();
     let mut last = None;
     let mut unknown = Vec::new();
     let mut wanted = Vec::with_capacity(reads.len());
-    for (place, (PartitionKey { topic, partition }, ask)) in reads.iter().enumerate() {
+    for (place, Read { key, ask, settled }) in reads.iter_mut().enumerate() {
+        let settled = settled.take().filter(|settled| !settled.partition.is_retired());
+        if let Some(settled) = settled {
+            wanted.push(Wanted::settled(place, *ask, settled));
+            continue;
+        }
+        let PartitionKey { topic, partition } = &*key;
         // Partitions of one topic mostly follow each other.
         let named = match last {
             Some((key, named)) if key == topic => named,
@@ -268,7 +279,7 @@ fn tell_leaders(broker: &Broker, reads: &Reads, answers: &mut [Answered]) -> Vec
     }
     let mut leaders = CurrentLeaders::new(broker);
     for answer in answers.iter_mut().filter(|answer| is_misled(answer)) {
-        let PartitionKey { topic, partition } = &reads[answer.place].0;
+        let PartitionKey { topic, partition } = &reads[answer.place].key;
         let name = match topic {
             TopicKey::Name(name) => Some(name.to_string()),
             TopicKey::Id(id) => leaders.name(*id),

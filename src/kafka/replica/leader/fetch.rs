@@ -89,17 +89,40 @@ impl Leader {
         Ok(answer)
     }
 
+    /// Under the same metadata as when it was made first.
+    pub(in super::super) fn handle_repeated_fetch(
+        &mut self,
+        facts: Facts<'_>,
+        fetch: &FollowerFetch,
+    ) -> bool {
+        let broker_epoch = self.incarnation(fetch);
+        let may_join = !self.isr.is_pending() && !self.isr.members().contains(&fetch.follower);
+        let Some(remote) = self.remotes.get_mut(&fetch.follower) else { return false };
+        let is_same = remote.log_start == fetch.log_start
+            && remote.log_end == fetch.fetch_offset
+            && remote.broker_epoch == Some(broker_epoch);
+        if may_join || !is_same || fetch.fetch_offset != facts.log.end_offset() {
+            return false;
+        }
+        remote.fetched(progress(facts, fetch, broker_epoch));
+        true
+    }
+
+    fn incarnation(&self, fetch: &FollowerFetch) -> BrokerEpoch {
+        match self.policy.fetch_broker_epoch {
+            // -1 stands for any incarnation, here and at the controller.
+            FetchBrokerEpoch::Off => BrokerEpoch(-1),
+            FetchBrokerEpoch::Kip903 => fetch.broker_epoch,
+        }
+    }
+
     fn record(
         &mut self,
         facts: Facts<'_>,
         fetch: &FollowerFetch,
         effects: &mut Vec<Effect>,
     ) -> Result<(), ResponseError> {
-        let broker_epoch = match self.policy.fetch_broker_epoch {
-            // -1 stands for any incarnation, here and at the controller.
-            FetchBrokerEpoch::Off => BrokerEpoch(-1),
-            FetchBrokerEpoch::Kip903 => fetch.broker_epoch,
-        };
+        let broker_epoch = self.incarnation(fetch);
         let registered = facts.brokers.broker(fetch.follower);
         let alive = registered.filter(|broker| broker.standing != BrokerStanding::Fenced);
         let is_newer = alive.is_some_and(|broker| broker.epoch > broker_epoch);
@@ -109,13 +132,7 @@ impl Leader {
         }
         let remote = self.remotes.get_mut(&fetch.follower).expect("a fetch was checked");
         let (start_before, end_before) = (remote.log_start, remote.log_end);
-        remote.fetched(Progress {
-            at: facts.now,
-            log_start: fetch.log_start,
-            fetch_offset: fetch.fetch_offset,
-            leader_end: facts.log.end_offset(),
-            broker_epoch,
-        });
+        remote.fetched(progress(facts, fetch, broker_epoch));
         let end = remote.log_end;
         self.maybe_expand_isr(facts, fetch.follower, effects);
         if end != end_before {
@@ -126,5 +143,15 @@ impl Leader {
             effects.push(Effect::LowWatermarkMoved);
         }
         Ok(())
+    }
+}
+
+fn progress(facts: Facts<'_>, fetch: &FollowerFetch, broker_epoch: BrokerEpoch) -> Progress {
+    Progress {
+        at: facts.now,
+        log_start: fetch.log_start,
+        fetch_offset: fetch.fetch_offset,
+        leader_end: facts.log.end_offset(),
+        broker_epoch,
     }
 }
