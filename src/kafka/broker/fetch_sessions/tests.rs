@@ -1,20 +1,25 @@
 //! What sessions remember, tell and refuse, and who gives way to whom.
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use kafka_protocol::messages::FetchResponse;
 use proptest::prelude::*;
+use uuid::Uuid;
 
 use super::{
-    Answered, Ask, Asks, Demand, Found, PartitionKey, Read, Reads, TopicKey, Turn,
+    Answered, Ask, Asks, Demand, Found, PartitionKey, Read, Reads, Settled, TopicKey, Turn,
     cache::{Limits, SessionCache},
 };
 use crate::{
     env::{Disk, Instant, OpenMode},
     kafka::{
-        log::{Slice, tests::memory_disk::MemoryDisk},
+        broker::partitions::Partition,
+        log::{
+            Slice,
+            tests::{fixture::Fixture, memory_disk::MemoryDisk},
+        },
         protocol::ResponseError,
-        types::{Offset, TopicName},
+        types::{Offset, TopicName, TopicPartition},
     },
 };
 
@@ -334,4 +339,33 @@ proptest! {
             prop_assert_eq!(&told, &all);
         }
     }
+}
+
+/// A partition that nobody else knows, and that has told all.
+fn settled(partition: i32) -> Settled {
+    let id = TopicPartition::new("t", partition);
+    let partition = Arc::new(Partition::new(id, Uuid::nil(), None, Fixture::new().log));
+    Settled { partition, changes: 3, high_watermark: Offset(5), log_start: Offset(0) }
+}
+
+#[test]
+fn what_is_settled_stays_so_until_it_is_asked_otherwise_or_the_metadata_changes() {
+    let mut cache = cache(1);
+    let id = create(&mut cache, at(0), true, 3);
+    let mut epoch = 0;
+    let mut still = |metadata: u64, asked: &[(i32, i64)]| {
+        epoch += 1;
+        let demand = Demand { privileged: true, ..demand(id, epoch, asked, &[]) };
+        let turn = cache.begin(at(0), demand, metadata).unwrap();
+        let was = turn.reads.iter().filter(|read| read.settled.is_some());
+        let was: Vec<_> = was.map(|read| read.key.partition).collect();
+        let quiet = [0, 1].map(|place| (place, settled(turn.reads[place].key.partition)));
+        cache.finish(at(0), &turn, &mut Vec::new(), quiet.into(), || 7);
+        was
+    };
+    assert!(still(METADATA, &[]).is_empty());
+    assert_eq!(still(METADATA, &[]), [0, 1]);
+    assert_eq!(still(METADATA, &[(1, 9)]), [0]);
+    assert!(still(METADATA + 1, &[]).is_empty());
+    assert_eq!(still(METADATA + 1, &[]), [0, 1]);
 }

@@ -3,7 +3,7 @@
 
 mod appending;
 mod cleaning;
-mod fixture;
+pub mod fixture;
 mod flushing;
 mod historical;
 pub mod memory_disk;

@@ -1,10 +1,10 @@
 //! What a follower asks, and what it makes of the answers.
 
 use super::{
-    script::{plays, plays_under},
-    world::Setup,
+    script::{play, plays, plays_under, run},
+    world::{Body, Setup, World},
 };
-use crate::kafka::replica::{ReplicaPolicy, Truncation};
+use crate::kafka::replica::{FollowerFetch, ReplicaPolicy, Truncation};
 
 fn truncating(truncation: Truncation) -> Setup {
     let policy = ReplicaPolicy { truncation, ..Default::default() };
@@ -367,4 +367,42 @@ fn a_fork_below_the_leaders_start_begins_anew() {
             b1: empties its log, starts at 3
 ",
     );
+}
+
+/// What b1 would fetch from b0 now, and whether b0 takes it for the fetch that it knows.
+fn repeats(world: &mut World) -> bool {
+    world.send(1).unwrap();
+    let Some(Body::Ask { fetch: Some(fetch), .. }) = world.net.pop().map(|sent| sent.body) else {
+        panic!("b1 fetches");
+    };
+    takes_for_known(world, &fetch)
+}
+
+fn takes_for_known(world: &mut World, fetch: &FollowerFetch) -> bool {
+    world.act(0, |replica, facts, _| replica.handle_repeated_fetch(facts, fetch)).unwrap()
+}
+
+#[test]
+fn a_fetch_that_says_nothing_new_is_told_from_others() {
+    let mut world = run(Setup::default(), "fetch b1 b2");
+    assert!(repeats(&mut world));
+    play(&mut world, "produce b0 acks=1");
+    assert!(!repeats(&mut world), "there is a record to fetch");
+    play(&mut world, "fetch b1");
+    assert!(!repeats(&mut world), "b0 has not heard that b1 has it");
+    play(&mut world, "fetch b1");
+    assert!(repeats(&mut world));
+    // It counts as a fetch: b1 had all of the log 20 s before the next record, and not 40 s.
+    play(&mut world, "tick 20000");
+    assert!(repeats(&mut world));
+    play(&mut world, "tick 20000");
+    play(&mut world, "produce b0 acks=1");
+    play(&mut world, "tick 1");
+    let leaves = |told: &String| told.contains("should leave the ISR");
+    let told: Vec<_> = world.told.iter().filter(|told| leaves(told)).collect();
+    assert_eq!(told, ["b0: * [b2] should leave the ISR"]);
+    play(&mut world, "elect b2");
+    play(&mut world, "elect b0");
+    play(&mut world, "see b0");
+    assert!(!repeats(&mut world), "b1 means an older epoch");
 }

@@ -17,8 +17,8 @@ use crate::{
         protocol::ResponseError,
         replica::{
             AcksState, AlterPartition, AlteredPartition, Answer, BrokerFacts, Brokers, Effect,
-            Facts, FetchOutcome, FollowerFetch, FollowerRequest, LogView, Question, ReadFrom,
-            Replica, ReplicaConfig, ReplicaPolicy, RequiredAcks, Visibility,
+            Facts, FetchAnswer, FetchOutcome, FollowerFetch, FollowerRequest, LogView, Question,
+            ReadFrom, Replica, ReplicaConfig, ReplicaPolicy, RequiredAcks, Visibility,
         },
         types::{BrokerEpoch, BrokerId, LeaderEpoch, Offset},
     },
@@ -445,7 +445,7 @@ impl World {
             Question::Fetch { .. } => {
                 let fetch = fetch.expect("a fetch says where it stands");
                 let answer = self.act(id, |replica, facts, effects| {
-                    replica.handle_fetch(facts, &fetch, effects)
+                    handle_fetch(replica, facts, &fetch, effects)
                 })?;
                 answer.map(|answer| match answer.outcome {
                     FetchOutcome::Records => {
@@ -551,6 +551,25 @@ impl World {
             self.deleted = self.deleted.max(before);
         }
     }
+}
+
+/// What is noted of a repeated fetch is all that there would be to do for it.
+fn handle_fetch(
+    replica: &mut Replica,
+    facts: Facts<'_>,
+    fetch: &FollowerFetch,
+    effects: &mut Vec<Effect>,
+) -> Result<FetchAnswer, ResponseError> {
+    let nothing_else = |answer: FetchAnswer| answer.outcome == FetchOutcome::Records;
+    let may_repeat = replica.check_fetch(facts.log, fetch).is_ok_and(nothing_else);
+    let repeats = may_repeat && replica.handle_repeated_fetch(facts, fetch);
+    let noted = repeats.then(|| format!("{replica:?}"));
+    let answer = replica.handle_fetch(facts, fetch, effects);
+    // Else the metadata is another one by now, which the shell sees.
+    if let (Some(noted), Ok(_)) = (noted, &answer) {
+        assert_eq!((noted, &effects[..]), (format!("{replica:?}"), &[][..]));
+    }
+    answer
 }
 
 pub fn node_name(id: usize) -> &'static str {
