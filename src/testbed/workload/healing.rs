@@ -105,13 +105,15 @@ impl Healing {
             EventKind::LogTruncated { partition, to: end, .. }
             | EventKind::LogRestarted { partition, at: end }
             | EventKind::LogRecovered { partition, end, .. } => self.ends(partition, node, *end),
-            EventKind::Fault { fault: FaultKind::WipedDisk, .. } => {
-                self.partitions.values_mut().for_each(|account| {
-                    account.ends.remove(node);
-                });
-                self.healed = false;
-            }
+            EventKind::Fault { fault: FaultKind::WipedDisk, .. } => self.wiped(node),
             _ => {}
+        }
+    }
+
+    fn wiped(&mut self, node: &NodeName) {
+        self.healed = false;
+        for account in self.partitions.values_mut() {
+            account.ends.remove(node);
         }
     }
 
