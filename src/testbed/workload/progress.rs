@@ -15,6 +15,9 @@ use crate::{
     },
 };
 
+/// Whose leaders coordinate groups.
+const OFFSETS_TOPIC: &str = "__consumer_offsets";
+
 /// Account of the trial so far.
 #[derive(Default)]
 pub struct Progress {
@@ -27,12 +30,16 @@ struct Account {
     committed: BTreeMap<(Arc<str>, TopicPartition), Offset>,
     consumers: BTreeMap<NodeName, Consumer>,
     groups: BTreeMap<Arc<str>, GroupAccount>,
+    /// When each broker last came to lead a partition that has groups, counted.
+    led_since: BTreeMap<NodeName, u64>,
     healing: Healing,
 }
 
 /// What a group's coordinator has told of it.
 #[derive(Default)]
 struct GroupAccount {
+    /// When its coordinator came to lead, as in [`Account::led_since`].
+    coordinator_since: u64,
     rebalancing: bool,
     generation: i32,
     /// Members of that generation.
@@ -211,8 +218,14 @@ impl Account {
         live.iter().any(delivered) && committed.copied().unwrap_or_default() < end
     }
 
-    fn group(&mut self, name: &Arc<str>) -> &mut GroupAccount {
-        self.groups.entry(Arc::clone(name)).or_default()
+    /// For what `node` tells of a group as its coordinator. One that does not know yet that it was deposed goes on for a
+    /// while, and what it decides is in no log: another has the group.
+    fn group(&mut self, node: &NodeName, name: &Arc<str>) -> Option<&mut GroupAccount> {
+        let since = self.led_since.get(node).copied().unwrap_or_default();
+        let group = self.groups.entry(Arc::clone(name)).or_default();
+        let is_deposed = since < group.coordinator_since;
+        group.coordinator_since = group.coordinator_since.max(since);
+        (!is_deposed).then_some(group)
     }
 
     fn consumer(&mut self, node: &NodeName) -> &mut Consumer {
@@ -241,14 +254,21 @@ impl Watcher for Progress {
                     account.committed.insert((group.clone(), partition.clone()), *offset);
                 }
             }
+            EventKind::Leads { partition, .. } if partition.topic.as_str() == OFFSETS_TOPIC => {
+                let turn = account.led_since.values().max().map_or(1, |last| last + 1);
+                account.led_since.insert(node.clone(), turn);
+            }
             EventKind::RebalanceStarted { group, .. } => {
-                account.group(group).rebalancing = true;
+                if let Some(group) = account.group(node, group) {
+                    group.rebalancing = true;
+                }
             }
             EventKind::Generation { group, generation, members, .. }
             | EventKind::GroupLoaded { group, generation, members } => {
-                let group = account.group(group);
-                (group.rebalancing, group.members) = (false, members.len());
-                group.generation = *generation;
+                if let Some(group) = account.group(node, group) {
+                    (group.rebalancing, group.members) = (false, members.len());
+                    group.generation = *generation;
+                }
             }
             EventKind::Joined { generation, .. } => {
                 account.consumer(node).joined = Some(*generation);
