@@ -27,7 +27,7 @@ use crate::{
         replica::{AcksState, ReplicaEvent, RequiredAcks},
         types::{BrokerId, LeaderEpoch, Offset},
     },
-    sim::{LinkControl, World},
+    sim::{Latency, LinkControl, World},
 };
 
 fn texts(values: &[&str]) -> Vec<String> {
@@ -184,6 +184,41 @@ fn a_deposed_leader_gives_up_what_nobody_else_has() {
         let truncated = ReplicaChange::Truncated { from: Offset(2), to: Offset(1) };
         assert!(stage.changes(2).contains(&truncated), "{:?}", stage.changes(2));
         assert_eq!(send(&mut old, -1, "c").await, ResponseError::NotLeaderOrFollower.code());
+    });
+}
+
+/// The line of t-0 in b2's recovery points.
+fn recovery_point(world: &World) -> Option<i64> {
+    let text = world.disk("b2").read("recovery-point-offset-checkpoint").ok()?;
+    let text = String::from_utf8(text.to_vec()).unwrap();
+    text.lines().find_map(|line| line.strip_prefix("t 0 "))?.parse().ok()
+}
+
+#[test]
+fn a_cut_is_in_the_recovery_points_before_the_epochs_forget_it() {
+    let settings = [("log.flush.offset.checkpoint.interval.ms", "1000")];
+    let topic = [("flush.messages", "1"), ("retention.ms", "-1")];
+    with_settings(&settings, &topic, |world, env, _| async move {
+        let mut old = open(&env, "b2").await;
+        assert_eq!(send(&mut old, -1, "a").await, 0);
+        for other in ["b1", "b3"] {
+            world.links("b2", other).iter().for_each(LinkControl::sever);
+        }
+        assert_eq!(send(&mut old, 1, "lost").await, 0);
+        let mut new = open(&env, "b3").await;
+        until!(env, "b3 leads", send(&mut new, -1, "b").await == 0);
+        until!(env, "what is about to go is durable", recovery_point(&world) == Some(2));
+        let epochs = || world.disk("b2").read("t-0/leader-epoch-checkpoint").unwrap();
+        let before = epochs();
+        world.disk("b2").set_sync_latency(Latency::Constant(Duration::from_millis(300)));
+        world.heal_all();
+        let mut steps = 0;
+        while epochs() == before {
+            pause(&env, Duration::from_millis(1)).await;
+            steps += 1;
+            assert!(steps < 60_000, "the epochs stay as they were");
+        }
+        assert!(recovery_point(&world) < Some(2));
     });
 }
 
