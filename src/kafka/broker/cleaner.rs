@@ -31,6 +31,8 @@ struct State {
     clean: BTreeMap<TopicPartition, Offset>,
     /// Logs that cannot be read to the end; no cleaning is tried again before the next start.
     given_up: BTreeSet<TopicPartition>,
+    /// The checkpoint has a log clean beyond where it was cut.
+    is_stored_too_far: bool,
 }
 
 /// A log, and what cleaning it would be about.
@@ -39,7 +41,8 @@ type Filthy = (Arc<Partition>, Cleanable);
 impl Cleaner {
     /// `clean` is from `cleaner-offset-checkpoint`.
     pub fn new(clean: BTreeMap<TopicPartition, Offset>) -> Self {
-        Cleaner { state: Mutex::new(State { clean, given_up: BTreeSet::new() }) }
+        let given_up = BTreeSet::new();
+        Cleaner { state: Mutex::new(State { clean, given_up, is_stored_too_far: false }) }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -82,8 +85,18 @@ impl Cleaner {
 
     /// A log that was cut is clean up to there at most.
     pub fn truncated(&self, id: &TopicPartition, end: Offset) {
-        if let Some(clean) = self.lock().clean.get_mut(id) {
-            *clean = end.min(*clean);
+        let state = &mut *self.lock();
+        if let Some(clean) = state.clean.get_mut(id).filter(|clean| **clean > end) {
+            *clean = end;
+            state.is_stored_too_far = true;
+        }
+    }
+
+    /// A start must not take what is appended after a truncation for clean: `LogCleaner.maybeTruncateCheckpoint`.
+    pub async fn store_truncations(&self, broker: &Arc<Broker>) {
+        let is_stored_too_far = self.lock().is_stored_too_far;
+        if is_stored_too_far {
+            self.checkpoint(broker).await;
         }
     }
 
@@ -97,6 +110,7 @@ impl Cleaner {
         let clean = {
             let mut state = self.lock();
             state.clean.retain(|id, _| broker.partitions.get(id).is_some());
+            state.is_stored_too_far = false;
             state.clean.clone()
         };
         store(broker, CLEANER_OFFSETS, &clean).await;

@@ -344,6 +344,7 @@ impl Partition {
         if self.id.topic.as_str() == METADATA_TOPIC {
             return Ok(());
         }
+        broker.cleaner.store_truncations(broker).await;
         let is_stored = self.log().unstored_truncation().is_none();
         if is_stored { Ok(()) } else { broker.partitions.checkpoint_recovery_points(broker).await }
     }

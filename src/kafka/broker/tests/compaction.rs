@@ -135,37 +135,51 @@ fn compacted_on_both(node: &mut NodeConfig) {
     node.topics[0].config.push(setting("unclean.leader.election.enable", "true"));
 }
 
-/// What came in place of what was cut off was never cleaned, though the log was once clean beyond it.
+/// What came in place of what was cut off was never cleaned, though the log was once clean beyond it. The broker that cut
+/// it may go on, or be killed before it cleans anything.
 #[test]
 fn a_log_that_was_cut_is_dirty_from_there() {
-    let shape = Shape { brokers: 2, controllers: 1, change: compacted_on_both };
-    shape.run(move |world, env| async move {
-        let mut b2 = Wire::open_to(&env, "b2").await;
-        for value in 0..2 {
-            put(&env, &mut b2, value, Some(value)).await;
-        }
-        world.kill("b1");
-        pause(&env, Duration::from_secs(5)).await;
-        for value in 2..20 {
-            put(&env, &mut b2, value % 2, Some(value)).await;
-        }
-        pause(&env, A_CLEANING).await;
-        let checkpoint = world.disk("b2").read("cleaner-offset-checkpoint").unwrap();
-        assert_eq!(String::from_utf8(checkpoint).unwrap(), "0\n1\nt 0 18\n");
-        world.kill("b2");
-        pause(&env, Duration::from_secs(5)).await;
-        shape.start(&world, 1);
-        let mut b1 = Wire::open_to(&env, "b1").await;
-        for value in 100..130 {
-            put(&env, &mut b1, value % 2, Some(value)).await;
-        }
-        shape.start(&world, 2);
-        let mut b2 = Wire::open_to(&env, "b2").await;
-        pause(&env, A_CLEANING).await;
-        let left: Vec<_> = (126..130).map(|v: u8| (i64::from(v) - 98, v % 2, Some(v))).collect();
-        assert_eq!(consume(&mut b1).await, left);
-        assert_eq!(consume(&mut b2).await, left);
-    });
+    for is_killed in [false, true] {
+        let shape = Shape { brokers: 2, controllers: 1, change: compacted_on_both };
+        shape.run(move |world, env| async move {
+            let mut b2 = Wire::open_to(&env, "b2").await;
+            for value in 0..2 {
+                put(&env, &mut b2, value, Some(value)).await;
+            }
+            world.kill("b1");
+            pause(&env, Duration::from_secs(5)).await;
+            for value in 2..20 {
+                put(&env, &mut b2, value % 2, Some(value)).await;
+            }
+            pause(&env, A_CLEANING).await;
+            let clean = || {
+                let checkpoint = world.disk("b2").read("cleaner-offset-checkpoint").unwrap();
+                String::from_utf8(checkpoint).unwrap()
+            };
+            assert_eq!(clean(), "0\n1\nt 0 18\n");
+            world.kill("b2");
+            pause(&env, Duration::from_secs(5)).await;
+            shape.start(&world, 1);
+            let mut b1 = Wire::open_to(&env, "b1").await;
+            for value in 100..130 {
+                put(&env, &mut b1, value % 2, Some(value)).await;
+            }
+            shape.start(&world, 2);
+            let mut b2 = Wire::open_to(&env, "b2").await;
+            if is_killed {
+                pause(&env, Duration::from_secs(5)).await;
+                assert_eq!(consume(&mut b2).await.len(), 30);
+                world.kill("b2");
+                shape.start(&world, 2);
+                b2 = Wire::open_to(&env, "b2").await;
+            }
+            pause(&env, A_CLEANING).await;
+            let left: Vec<_> =
+                (126..130).map(|v: u8| (i64::from(v) - 98, v % 2, Some(v))).collect();
+            assert_eq!(consume(&mut b1).await, left);
+            assert_eq!(consume(&mut b2).await, left);
+        });
+    }
 }
 
 #[test]
