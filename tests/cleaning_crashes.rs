@@ -133,7 +133,7 @@ async fn fill(env: &Env) -> Log {
 async fn clean(log: &mut Log, ledger: &Shared) {
     let cleanable = log.cleanable(None, NOW).unwrap();
     let limits = CleanerLimits { memory: 1 << 20, load_factor: 0.9, step_bytes: 500 };
-    let mut cleaning = log.begin_cleaning(&cleanable, limits, NOW);
+    let mut cleaning = log.begin_cleaning(&cleanable, limits, NOW).unwrap();
     loop {
         match cleaning.step().unwrap() {
             Step::More => {}

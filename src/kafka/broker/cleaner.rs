@@ -138,15 +138,14 @@ pub(super) async fn clean_filthiest(broker: &Arc<Broker>) -> bool {
     true
 }
 
-/// Returns how far the log is clean; `None` if it was deleted meanwhile.
+/// Returns how far the log is clean; `None` if it was cut or deleted meanwhile.
 async fn clean(
     broker: &Arc<Broker>,
     partition: &Partition,
     cleanable: &Cleanable,
 ) -> Result<Option<Offset>, LogError> {
-    if partition.log().recovery_point() < cleanable.upto {
-        partition.flush(broker).await?;
-    }
+    let upto = cleanable.upto;
+    partition.flush_until(broker, |log| log.recovery_point() >= upto.min(log.end_offset())).await?;
     let config = &broker.config.config;
     let limits = CleanerLimits {
         memory: config.cleaner_dedupe_bytes,
@@ -155,7 +154,8 @@ async fn clean(
         step_bytes: config.cleaner_io_bytes / 2,
     };
     let now = broker.env.clock.wall_time();
-    let mut cleaning = partition.log().begin_cleaning(cleanable, limits, now);
+    let cleaning = partition.log().begin_cleaning(cleanable, limits, now);
+    let Some(mut cleaning) = cleaning else { return Ok(None) };
     loop {
         let Some(step) = step(partition, &mut cleaning)? else { return Ok(None) };
         match step {

@@ -8,7 +8,7 @@ use std::{
     ops::{Deref, DerefMut},
     sync::{
         Arc, Mutex, MutexGuard,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -31,8 +31,10 @@ use crate::kafka::{
 /// `producer.id.expiration.check.interval.ms`, which is internal to Kafka.
 pub(super) const PRODUCER_EXPIRATION_CHECK: Duration = Duration::from_secs(600);
 
-/// Between two looks at a log that another flush keeps from being closed.
-const CLOSE_PAUSE: Duration = Duration::from_millis(1);
+const NEVER: u64 = crate::env::Instant::FAR_FUTURE.as_nanos();
+
+/// Between two flushes of a log that is to be durable at once, while another one is under way.
+const FLUSH_PAUSE: Duration = Duration::from_millis(1);
 
 /// Checkpoint files of the data directory, by Kafka's names.
 pub(super) const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
@@ -52,8 +54,8 @@ pub(super) struct Partition {
     /// Its topic was deleted, or this broker is no replica of it any more: whoever still holds it must find
     /// nothing in it.
     retired: AtomicBool,
-    /// A deadline for the log's next flush is in the ticker.
-    flush_scheduled: AtomicBool,
+    /// The earliest flush of the log that the ticker knows of, in nanoseconds; [`NEVER`] for none.
+    flush_scheduled: AtomicU64,
     /// A coordinator wants to hear when the high watermark moves next.
     pub coordinator_waits: AtomicBool,
 }
@@ -138,7 +140,7 @@ impl Partition {
             followers: Waiters::default(),
             held: Mutex::new(Held { log, replica, replicas: 1, term: 0, effects: Vec::new() }),
             retired: AtomicBool::new(false),
-            flush_scheduled: AtomicBool::new(false),
+            flush_scheduled: AtomicU64::new(NEVER),
             coordinator_waits: AtomicBool::new(false),
         }
     }
@@ -272,15 +274,14 @@ impl Partition {
     /// Sees to it that the ticker flushes the log when that is due.
     pub fn schedule_flush(&self, broker: &Broker) {
         let at = self.log().next_flush_deadline();
-        let never = at == crate::env::Instant::FAR_FUTURE;
-        if !never && !self.flush_scheduled.swap(true, Ordering::Relaxed) {
+        if at.as_nanos() < self.flush_scheduled.fetch_min(at.as_nanos(), Ordering::Relaxed) {
             broker.ticker.schedule(at, Due::Store(Work::Flush(self.id.clone())));
         }
     }
 
     /// Flushes if it is due; called by the storage task.
     pub async fn flush_due(&self, broker: &Arc<Broker>) {
-        self.flush_scheduled.store(false, Ordering::Relaxed);
+        self.flush_scheduled.store(NEVER, Ordering::Relaxed);
         let pending = self.log().due_flush(broker.env.clock.now());
         match pending {
             // What became of it was told to the broker.
@@ -322,16 +323,25 @@ impl Partition {
 
     /// Makes all durable, after which nothing may be appended.
     pub async fn close(&self, broker: &Arc<Broker>) -> Result<(), LogError> {
-        let mut pending = self.log().close_clean()?;
-        loop {
-            self.finish_flush(broker, pending).await?;
-            if self.log().is_durable() {
-                return Ok(());
+        let pending = self.log().close_clean()?;
+        self.finish_flush(broker, pending).await?;
+        self.flush_until(broker, Log::is_durable).await
+    }
+
+    /// Flushes until enough is durable: another flush may write the file of epochs meanwhile, or may have been
+    /// dropped while it did.
+    pub async fn flush_until(
+        &self,
+        broker: &Arc<Broker>,
+        is_enough: impl Fn(&Log) -> bool,
+    ) -> Result<(), LogError> {
+        while !is_enough(&self.log()) {
+            self.flush(broker).await?;
+            if !is_enough(&self.log()) {
+                broker.env.clock.sleep_until(broker.env.clock.now() + FLUSH_PAUSE).await;
             }
-            // Another flush writes the file of epochs, or was dropped while it did.
-            broker.env.clock.sleep_until(broker.env.clock.now() + CLOSE_PAUSE).await;
-            pending = self.log().begin_flush();
         }
+        Ok(())
     }
 
     /// Stores a recovery point that is not beyond where the log was cut, before the file of epochs forgets what was cut
@@ -426,9 +436,9 @@ impl Partitions {
 
     pub async fn checkpoint_high_watermarks(&self, broker: &Arc<Broker>) {
         let _turn = self.checkpointing.lock().await;
-        let end =
+        let watermark =
             |partition: &Arc<Partition>| (partition.id.clone(), partition.log().high_watermark());
-        store(broker, HIGH_WATERMARKS, &self.all().iter().map(end).collect()).await;
+        store(broker, HIGH_WATERMARKS, &self.all().iter().map(watermark).collect()).await;
     }
 
     /// Writes log starts: as in Kafka, only those that the segments' names do not tell.

@@ -69,21 +69,22 @@ impl Wanted {
     }
 
     /// One that had nothing to tell.
-    pub fn settled(place: usize, ask: Ask, settled: Settled) -> Self {
-        let Settled { partition, changes, high_watermark, log_start } = settled;
+    pub fn settled(place: usize, ask: Ask, partition: Arc<Partition>, settled: &Settled) -> Self {
+        let Settled { changes, high_watermark, log_start, .. } = *settled;
         let settled = Some((high_watermark, log_start));
         Wanted { place, ask, partition: Ok(partition), found: None, changes, settled }
     }
 
     /// What is to be told, and what the next request need not look at.
-    pub fn end(self) -> (Option<Answered>, Option<(usize, Settled)>) {
+    pub fn end(self, reader: &Reader) -> (Option<Answered>, Option<(usize, Settled)>) {
         let Wanted { place, partition, found, changes, mut settled, .. } = self;
         if let Some(found) = &found {
-            let is_told = !found.is_news() && found.records.is_none();
-            settled = is_told.then_some((found.high_watermark, found.log_start));
+            let has_more = found.is_news() || found.records.is_some() || !reader.is_follower();
+            settled = (!has_more).then_some((found.high_watermark, found.log_start));
         }
         let settled =
             settled.zip(partition.ok()).map(|((high_watermark, log_start), partition)| {
+                let partition = Arc::downgrade(&partition);
                 (place, Settled { partition, changes, high_watermark, log_start })
             });
         (found.map(|found| Answered { place, found }), settled)
@@ -110,6 +111,10 @@ impl Wanted {
 }
 
 impl Reader {
+    fn is_follower(&self) -> bool {
+        matches!(self, Reader::Follower { .. })
+    }
+
     fn changes(&self, partition: &Partition) -> u64 {
         match self {
             Reader::Follower { .. } => partition.changes_for_followers(),

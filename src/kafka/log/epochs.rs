@@ -13,6 +13,9 @@ use crate::{
 
 pub(super) const FILE_NAME: &str = "leader-epoch-checkpoint";
 
+/// Behind every offset.
+const NOWHERE: Offset = Offset(i64::MAX);
+
 /// An epoch and the first offset written (or to be written) under it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct EpochEntry {
@@ -98,8 +101,9 @@ impl LeaderEpochs {
         }
         if let Some((epoch, was)) = current {
             self.entries.insert(epoch, start);
+            // A start cuts them off again.
             if was != start {
-                self.changed(Change::Cut, start);
+                self.changed(Change::Cut, NOWHERE);
             }
         }
     }
@@ -140,10 +144,16 @@ impl LeaderEpochs {
         self.changed.is_some()
     }
 
-    /// Up to where the file tells of every entry: a recovery that reads on from there finds the others.
+    /// Up to where the file tells of every entry: a recovery that reads on from there finds the others. Entries
+    /// above that were dropped may still be in the file, and come back until the log is cut again, as in Kafka.
     pub fn written_upto(&self) -> Offset {
         let unwritten = self.changed.into_iter().chain(self.writing);
-        unwritten.map(|(_, from)| from).min().unwrap_or(Offset(i64::MAX))
+        unwritten.map(|(_, from)| from).min().unwrap_or(NOWHERE)
+    }
+
+    /// The file tells of all.
+    pub fn is_written(&self) -> bool {
+        self.changed.is_none() && self.writing.is_none()
     }
 
     /// The text that was taken last is in the file.

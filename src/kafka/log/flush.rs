@@ -104,7 +104,7 @@ impl FlushState {
     /// All before it is durable or on its way.
     fn begun(&self) -> Offset {
         let current = self.in_flight.values().filter(|work| work.truncations == self.truncations);
-        current.map(|work| work.upto).fold(self.recovery_point, Offset::max)
+        current.map(|work| work.upto).fold(self.recovery_point.max(self.synced), Offset::max)
     }
 
     pub fn set_recovery_point(&mut self, offset: Offset) {
@@ -172,7 +172,7 @@ pub struct PendingFlush {
 }
 
 impl PendingFlush {
-    /// The log's recovery point once this is done.
+    /// All before it is synced once this is done.
     pub fn upto(&self) -> Offset {
         self.work.upto
     }
@@ -231,7 +231,7 @@ impl Log {
 
     /// Nothing is there that a start would have to find again, in the file of epochs neither.
     pub fn is_durable(&self) -> bool {
-        self.flush.recovery_point == self.end && self.epochs.written_upto() == Offset(i64::MAX)
+        self.flush.recovery_point == self.end && self.epochs.is_written()
     }
 
     /// Records that a power loss may take.

@@ -1,6 +1,6 @@
 //! One fetch session: the partitions a client wants, and what it knows of them.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Weak};
 
 use indexmap::IndexMap;
 use uuid::Uuid;
@@ -63,7 +63,8 @@ pub(in super::super) struct Read {
 
 /// A partition whose reader has heard all there is to say.
 pub(in super::super) struct Settled {
-    pub partition: Arc<Partition>,
+    /// One that is deleted does not stay for this.
+    pub partition: Weak<Partition>,
     /// How often something had happened to it.
     pub changes: u64,
     pub high_watermark: Offset,

@@ -1,10 +1,9 @@
 //! What sessions remember, tell and refuse, and who gives way to whom.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Weak, time::Duration};
 
 use kafka_protocol::messages::FetchResponse;
 use proptest::prelude::*;
-use uuid::Uuid;
 
 use super::{
     Answered, Ask, Asks, Demand, Found, PartitionKey, Read, Reads, Settled, TopicKey, Turn,
@@ -13,13 +12,9 @@ use super::{
 use crate::{
     env::{Disk, Instant, OpenMode},
     kafka::{
-        broker::partitions::Partition,
-        log::{
-            Slice,
-            tests::{fixture::Fixture, memory_disk::MemoryDisk},
-        },
+        log::{Slice, tests::memory_disk::MemoryDisk},
         protocol::ResponseError,
-        types::{Offset, TopicName, TopicPartition},
+        types::{Offset, TopicName},
     },
 };
 
@@ -341,10 +336,9 @@ proptest! {
     }
 }
 
-/// A partition that nobody else knows, and that has told all.
-fn settled(partition: i32) -> Settled {
-    let id = TopicPartition::new("t", partition);
-    let partition = Arc::new(Partition::new(id, Uuid::nil(), None, Fixture::new().log));
+/// A partition that is gone, and had told all.
+fn settled() -> Settled {
+    let partition = Weak::new();
     Settled { partition, changes: 3, high_watermark: Offset(5), log_start: Offset(0) }
 }
 
@@ -359,8 +353,8 @@ fn what_is_settled_stays_so_until_it_is_asked_otherwise_or_the_metadata_changes(
         let turn = cache.begin(at(0), demand, metadata).unwrap();
         let was = turn.reads.iter().filter(|read| read.settled.is_some());
         let was: Vec<_> = was.map(|read| read.key.partition).collect();
-        let quiet = [0, 1].map(|place| (place, settled(turn.reads[place].key.partition)));
-        cache.finish(at(0), &turn, &mut Vec::new(), quiet.into(), || 7);
+        let quiet = vec![(0, settled()), (1, settled())];
+        cache.finish(at(0), &turn, &mut Vec::new(), quiet, || 7);
         was
     };
     assert!(still(METADATA, &[]).is_empty());

@@ -63,18 +63,18 @@ pub(in crate::kafka::broker) async fn handle(broker: &Arc<Broker>, call: &Call<'
     open_to_clients(broker).await?;
     let demand = demand(&request, call.version());
     let metadata = broker.metadata.images();
-    let mut turn = match broker.fetch_sessions.begin(broker.env.clock.now(), demand, metadata) {
+    let turn = match broker.fetch_sessions.begin(broker.env.clock.now(), demand, metadata) {
         Ok(turn) => turn,
         Err(code) => {
             return call.answer(&FetchResponse::default().with_error_code(code.code()));
         }
     };
-    let mut wanted = look_up(broker, &mut turn.reads);
+    let mut wanted = look_up(broker, &turn.reads);
     let limits = limits(broker, &request);
     let reader = reader(&request, call.version());
     read_or_wait(broker, &reader, &limits, &mut wanted).await;
     let (mut answers, mut settled) = (Vec::new(), Vec::with_capacity(wanted.len()));
-    for (answer, quiet) in wanted.into_iter().map(Wanted::end) {
+    for (answer, quiet) in wanted.into_iter().map(|one| one.end(&reader)) {
         answers.extend(answer);
         settled.extend(quiet);
     }
@@ -223,19 +223,19 @@ fn data(partition: i32, found: &Found) -> PartitionData {
 }
 
 /// As Kafka, those that nobody knows come last.
-fn look_up(broker: &Broker, reads: &mut Reads) -> Vec<Wanted> {
+fn look_up(broker: &Broker, reads: &Reads) -> Vec<Wanted> {
     let image = broker.metadata.image();
     let held = broker.partitions.lock();
     let mut last = None;
     let mut unknown = Vec::new();
     let mut wanted = Vec::with_capacity(reads.len());
-    for (place, Read { key, ask, settled }) in reads.iter_mut().enumerate() {
-        let settled = settled.take().filter(|settled| !settled.partition.is_retired());
-        if let Some(settled) = settled {
-            wanted.push(Wanted::settled(place, *ask, settled));
+    for (place, Read { key, ask, settled }) in reads.iter().enumerate() {
+        let known = settled.as_ref().and_then(|settled| settled.partition.upgrade());
+        if let (Some(settled), Some(known)) = (settled, known.filter(|it| !it.is_retired())) {
+            wanted.push(Wanted::settled(place, *ask, known, settled));
             continue;
         }
-        let PartitionKey { topic, partition } = &*key;
+        let PartitionKey { topic, partition } = key;
         // Partitions of one topic mostly follow each other.
         let named = match last {
             Some((key, named)) if key == topic => named,

@@ -89,16 +89,18 @@ pub enum Step {
 }
 
 impl Log {
-    /// Begins to clean what `cleanable` says. All of it must be durable: a power loss that took a key's
-    /// last record would take the key. (In Kafka it may; only the flush that follows a roll stands
+    /// Begins to clean what `cleanable` says. All of it must be durable, or nothing begins: a power loss that took
+    /// a key's last record would take the key. (In Kafka it may; only the flush that follows a roll stands
     /// against it.)
     pub fn begin_cleaning(
         &self,
         cleanable: &Cleanable,
         limits: CleanerLimits,
         now: WallTime,
-    ) -> Cleaning {
-        assert!(cleanable.upto <= self.recovery_point(), "only what is durable is cleaned");
+    ) -> Option<Cleaning> {
+        if self.recovery_point() < cleanable.upto {
+            return None;
+        }
         let upto = cleanable.upto;
         let sources = self.segments.iter().filter(|segment| segment.base < upto);
         let source = |segment: &Segment| Source {
@@ -110,7 +112,7 @@ impl Log {
             created: segment.created(),
             dirty_from: segment.position_before(cleanable.first_dirty),
         };
-        Cleaning {
+        Some(Cleaning {
             disk: Arc::clone(&self.disk),
             dir: self.dir.clone(),
             config: Arc::clone(&self.config),
@@ -122,7 +124,7 @@ impl Log {
             producers: self.producers.last_offsets(),
             map: OffsetMap::new(limits.memory, limits.load_factor),
             phase: Phase::Mapping { slot: self.slot_of(cleanable.first_dirty), position: 0 },
-        }
+        })
     }
 }
 

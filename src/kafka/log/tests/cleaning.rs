@@ -50,7 +50,7 @@ fn ripen(log: &mut Fixture) {
 /// One cleaning, whether it is worth it or not; returns how far the log is clean.
 fn clean_with(log: &mut Fixture, from: i64, at: i64, limits: CleanerLimits) -> Offset {
     let cleanable = log.cleanable(Some(Offset(from)), WallTime(at)).unwrap();
-    let mut cleaning = log.begin_cleaning(&cleanable, limits, WallTime(at));
+    let mut cleaning = log.begin_cleaning(&cleanable, limits, WallTime(at)).unwrap();
     loop {
         match cleaning.step().unwrap() {
             Step::More => {}

@@ -136,6 +136,34 @@ fn the_recovery_point_stays_where_an_epoch_begins_that_no_file_tells_of() {
 }
 
 #[test]
+fn what_was_synced_is_not_flushed_again_while_another_flush_writes_the_epochs() {
+    let mut log = Fixture::with(TopicConfig { flush_messages: Some(1), ..config() });
+    log.append(&batch(&[b"x"])).unwrap();
+    let first = log.begin_flush();
+    log.append(&batch(&[b"y"])).unwrap();
+    let second = log.begin_flush();
+    finish(&mut log, second);
+    assert_eq!((log.recovery_point(), log.acknowledged_end()), (Offset(0), Offset(0)));
+    assert!(!log.needs_flush(at(0)));
+    finish(&mut log, first);
+    assert_eq!((log.recovery_point(), log.acknowledged_end()), (Offset(2), Offset(2)));
+}
+
+#[test]
+fn a_start_that_moves_during_a_flush_holds_nothing_back() {
+    let mut log = Fixture::with(TopicConfig { flush_messages: Some(2), ..config() });
+    log.append(&batch(&[b"x"])).unwrap();
+    flush_due(&mut log, at(0));
+    log.append(&batch(&[b"y"])).unwrap();
+    let pending = log.begin_flush();
+    log.set_high_watermark(Offset(2));
+    log.advance_start_offset(Offset(1)).unwrap();
+    finish(&mut log, pending);
+    assert_eq!((log.recovery_point(), log.acknowledged_end()), (Offset(2), Offset(2)));
+    assert!(!log.is_durable(), "the file of epochs has the start of before");
+}
+
+#[test]
 fn a_flush_that_was_dropped_leaves_its_epochs_to_the_next() {
     let mut log = Fixture::new();
     log.append(&batch(&[b"x"])).unwrap();

@@ -3,7 +3,7 @@
 
 mod appending;
 mod cleaning;
-pub mod fixture;
+mod fixture;
 mod flushing;
 mod historical;
 pub mod memory_disk;

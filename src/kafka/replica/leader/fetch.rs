@@ -138,8 +138,9 @@ impl Leader {
         if end != end_before {
             self.maybe_increment_high_watermark(facts, effects);
         }
-        // It rises with the follower's start if no other kept it as low.
-        if start_before < fetch.log_start && start_before < self.low_watermark(facts) {
+        // It rises with a live follower's start if no other kept it as low.
+        let rises = alive.is_some() && start_before < fetch.log_start;
+        if rises && start_before < self.low_watermark(facts) {
             effects.push(Effect::LowWatermarkMoved);
         }
         Ok(())
