@@ -223,6 +223,22 @@ fn a_cut_is_in_the_recovery_points_before_the_epochs_forget_it() {
 }
 
 #[test]
+fn a_flush_that_is_due_at_once_waits_for_none_that_is_due_later() {
+    with_replicas(&[("flush.ms", "60000")], |world, env, _| async move {
+        let mut old = open(&env, "b2").await;
+        assert_eq!(send(&mut old, -1, "a").await, 0);
+        pause(&env, ROUNDS).await;
+        elect(&env, "t", 3).await;
+        let mut new = open(&env, "b3").await;
+        until!(env, "b3 leads", send(&mut new, -1, "b").await == 0);
+        pause(&env, Duration::from_secs(2)).await;
+        let epochs = world.disk("b3").read("t-0/leader-epoch-checkpoint").unwrap();
+        let lines = String::from_utf8(epochs.to_vec()).unwrap();
+        assert_eq!(lines.lines().count(), 4, "a version, a count and two epochs: {lines}");
+    });
+}
+
+#[test]
 fn a_write_that_waits_for_replicas_is_refused_when_its_leader_is_deposed() {
     with_replicas(&[], |world, env, _| async move {
         let mut leader = open(&env, "b2").await;
