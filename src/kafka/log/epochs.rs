@@ -1,7 +1,8 @@
 //! Which leader epoch wrote from which offset on: `LeaderEpochFileCache`.
 //!
 //! The file is replaced by a flush, not by each change: every batch carries its epoch, so recovery finds
-//! again whatever lies past the recovery point, and a flush stores the file before that point moves.
+//! again whatever lies past the recovery point, and a flush stores the file before that point moves. Departure from
+//! Kafka: where such a batch and the file tell of different epochs, the batch is believed ([`LeaderEpochs::found`]).
 
 use std::collections::BTreeMap;
 
@@ -85,6 +86,20 @@ impl LeaderEpochs {
         self.changed(Change::Renewed, from);
     }
 
+    /// For a batch that recovery finds. An entry that claims its offset for a later epoch is of what is not in the log:
+    /// a power loss undid the cut that made room for it, or the entry was dropped and the file not written since.
+    /// Kafka believes the file then, and a follower does not see where its log parts from the leader's.
+    pub fn found(&mut self, epoch: LeaderEpoch, offset: Offset) {
+        let refuted = |last: EpochEntry| epoch.0 >= 0 && last.epoch > epoch && last.start <= offset;
+        while let Some(last) = self.latest().filter(|&last| refuted(last)) {
+            self.entries.pop_last();
+            self.changed(Change::Renewed, last.start);
+        }
+        if self.latest().is_none_or(|latest| epoch > latest.epoch) {
+            self.assign(epoch, offset);
+        }
+    }
+
     /// For a log that ends at `end` again.
     pub fn truncate_from_end(&mut self, end: Offset) {
         while self.latest().is_some_and(|last| last.start >= end) {
@@ -144,8 +159,7 @@ impl LeaderEpochs {
         self.changed.is_some()
     }
 
-    /// Up to where the file tells of every entry: a recovery that reads on from there finds the others. Entries
-    /// above that were dropped may still be in the file, and come back until the log is cut again, as in Kafka.
+    /// Up to where the file tells of every entry, and of no other: a recovery that reads on from there finds the rest.
     pub fn written_upto(&self) -> Offset {
         let unwritten = self.changed.into_iter().chain(self.writing);
         unwritten.map(|(_, from)| from).min().unwrap_or(NOWHERE)

@@ -205,9 +205,7 @@ impl Log {
             let (producers, epochs) = (&mut self.producers, &mut self.epochs);
             let recovered = self.segments[slot].recover(|header| {
                 producers.update(header);
-                if epochs.latest().is_none_or(|latest| header.leader_epoch > latest.epoch) {
-                    epochs.assign(header.leader_epoch, header.base_offset);
-                }
+                epochs.found(header.leader_epoch, header.base_offset);
             })?;
             recovery.segments_scanned += 1;
             recovery.batches_scanned += recovered.batches;

@@ -1,11 +1,11 @@
 //! Opening a log again: after a clean end, after a kill, and with damaged files.
 
-use super::fixture::{DIR, Fixture, batch, batch_at, config, options, sequenced};
+use super::fixture::{DIR, Fixture, batch, batch_at, config, now, options, sequenced};
 use crate::{
-    env::Disk,
+    env::{Disk, Instant, WallTime},
     kafka::{
         config::TopicConfig,
-        log::{Cut, Outcome, Recovery, Shutdown},
+        log::{AppendOrigin, Cut, Outcome, Recovery, Shutdown},
         types::{LeaderEpoch, Offset},
     },
 };
@@ -210,6 +210,29 @@ fn epochs_are_found_again_in_the_batches() {
     let log = log.reopen();
     assert_eq!(log.latest_epoch().map(|entry| (entry.epoch.0, entry.start.0)), Some((4, 1)));
     assert_eq!(log.end_offset_for_epoch(LeaderEpoch(0)), Some((LeaderEpoch(0), Offset(1))));
+}
+
+#[test]
+fn what_a_power_loss_brought_back_has_the_epoch_of_its_batches() {
+    let mut log = Fixture::new();
+    let in_epoch = |log: &mut Fixture, epoch: i32, value: &[u8]| {
+        let (epoch, wall) = (LeaderEpoch(epoch), WallTime(1_000));
+        log.append_as_leader(&batch(&[value]), AppendOrigin::Client, epoch, wall).unwrap();
+    };
+    (0..4).for_each(|_| in_epoch(&mut log, 2, b"x"));
+    log.flush();
+    let before = log.disk.bytes(LOG);
+    log.truncate_to(Offset(3), WallTime(1_000)).unwrap();
+    in_epoch(&mut log, 5, b"y");
+    let epochs = log.due_flush(Instant::default()).unwrap();
+    let stored = now(epochs.sync());
+    log.flush_done(epochs, stored, Instant::default()).unwrap();
+    // The file of epochs is durable; the cut and what was written over it is not.
+    log.disk.edit(LOG, |bytes| *bytes = before);
+    let log = log.reopen();
+    assert_eq!(log.end_offset(), Offset(4));
+    assert_eq!(log.latest_epoch().map(|entry| (entry.epoch.0, entry.start.0)), Some((2, 0)));
+    assert_eq!(log.epoch_for(Offset(3)), Some(LeaderEpoch(2)));
 }
 
 #[test]
