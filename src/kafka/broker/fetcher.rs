@@ -3,6 +3,9 @@
 //! A round asks what the replicas want to know, each kind of question in one request for all partitions:
 //! first where epochs end and where the leader's logs begin and end, then Fetch, which waits at the leader for
 //! records. `num.replica.fetchers` is not modelled.
+//!
+//! Departure from Kafka: a cut is synced before the next round writes over it. Else a power loss may undo a part of it:
+//! old records among new ones, behind which the follower goes on as if it had the leader's.
 
 use std::{
     collections::BTreeMap,
@@ -72,6 +75,9 @@ impl Asked {
         (self.partition.topic_id, self.partition.id.partition)
     }
 }
+
+/// Partitions whose logs were cut in a round.
+type Cut = Vec<Arc<Partition>>;
 
 /// What a round asks, by kind.
 #[derive(Default)]
@@ -187,20 +193,31 @@ async fn run(broker: Arc<Broker>, fetcher: Arc<Fetcher>) {
     }
 }
 
-async fn ask(broker: &Broker, peer: &mut Peer, session: &mut ClientSession, round: Round) {
+async fn ask(broker: &Arc<Broker>, peer: &mut Peer, session: &mut ClientSession, round: Round) {
+    let mut cut = Cut::default();
     if !round.epochs.is_empty() {
-        ask_epochs(broker, peer, &round.epochs).await;
+        ask_epochs(broker, peer, &round.epochs, &mut cut).await;
     }
     if !round.offsets.is_empty() {
-        ask_offsets(broker, peer, &round.offsets).await;
+        ask_offsets(broker, peer, &round.offsets, &mut cut).await;
     }
     if !round.fetches.is_empty() {
-        fetch(broker, peer, session, &round.fetches).await;
+        fetch(broker, peer, session, &round.fetches, &mut cut).await;
+    }
+    for partition in cut {
+        // One that fails takes the broker down.
+        let _ = partition.flush(broker).await;
     }
 }
 
 /// Tells a replica what came of its question.
-fn tell(broker: &Broker, asked: &Asked, answer: Result<Answer, ResponseError>, fetched: &[u8]) {
+fn tell(
+    broker: &Broker,
+    asked: &Asked,
+    answer: Result<Answer, ResponseError>,
+    fetched: &[u8],
+    cut: &mut Cut,
+) {
     let Asked { partition, request, .. } = asked;
     if let Err(error) = &answer {
         tracing::debug!(partition = %partition.id, leader = request.leader.0, %error, "not fetched");
@@ -220,16 +237,19 @@ fn tell(broker: &Broker, asked: &Asked, answer: Result<Answer, ResponseError>, f
         replica.handle_answer(facts, request, answer, effects);
     });
     drop(held);
+    if driven.1.has_cut() {
+        cut.push(Arc::clone(partition));
+    }
     partition.follow_up(broker, driven);
     if !fetched.is_empty() {
         partition.schedule_flush(broker);
     }
 }
 
-fn tell_all(broker: &Broker, asked: &[Asked], error: &PeerError) {
+fn tell_all(broker: &Broker, asked: &[Asked], error: &PeerError, cut: &mut Cut) {
     tracing::debug!(%error, "leader not reached");
     for asked in asked {
-        tell(broker, asked, Err(ResponseError::NetworkException), &[]);
+        tell(broker, asked, Err(ResponseError::NetworkException), &[], cut);
     }
 }
 
@@ -266,7 +286,7 @@ fn by_topic<P>(
     topics.into_iter()
 }
 
-async fn ask_epochs(broker: &Broker, peer: &mut Peer, asked: &[Asked]) {
+async fn ask_epochs(broker: &Broker, peer: &mut Peer, asked: &[Asked], cut: &mut Cut) {
     let partition = |asked: &Asked| {
         let Question::EpochEnd(epoch) = asked.request.question else {
             unreachable!("sorted by kind")
@@ -284,7 +304,7 @@ async fn ask_epochs(broker: &Broker, peer: &mut Peer, asked: &[Asked]) {
         .with_topics(topics.collect());
     let response = match peer.ask(broker, EPOCH_VERSION, &request).await {
         Ok(response) => response,
-        Err(error) => return tell_all(broker, asked, &error),
+        Err(error) => return tell_all(broker, asked, &error, cut),
     };
     for topic in &response.topics {
         for data in &topic.partitions {
@@ -296,13 +316,13 @@ async fn ask_epochs(broker: &Broker, peer: &mut Peer, asked: &[Asked]) {
                 .then_some((LeaderEpoch(data.leader_epoch), Offset(data.end_offset)));
             if let Some(asked) = found {
                 let answer = of_code(data.error_code).map(|()| Answer::EpochEnd(end));
-                tell(broker, asked, answer, &[]);
+                tell(broker, asked, answer, &[], cut);
             }
         }
     }
 }
 
-async fn ask_offsets(broker: &Broker, peer: &mut Peer, asked: &[Asked]) {
+async fn ask_offsets(broker: &Broker, peer: &mut Peer, asked: &[Asked], cut: &mut Cut) {
     let partition = |asked: &Asked| {
         let timestamp = match asked.request.question {
             Question::LatestOffset => LATEST,
@@ -321,7 +341,7 @@ async fn ask_offsets(broker: &Broker, peer: &mut Peer, asked: &[Asked]) {
         .with_topics(topics.collect());
     let response = match peer.ask(broker, LIST_OFFSETS_VERSION, &request).await {
         Ok(response) => response,
-        Err(error) => return tell_all(broker, asked, &error),
+        Err(error) => return tell_all(broker, asked, &error, cut),
     };
     for topic in &response.topics {
         for data in &topic.partitions {
@@ -331,14 +351,20 @@ async fn ask_offsets(broker: &Broker, peer: &mut Peer, asked: &[Asked]) {
             });
             if let Some(asked) = found {
                 let answer = of_code(data.error_code).map(|()| Answer::Offset(Offset(data.offset)));
-                tell(broker, asked, answer, &[]);
+                tell(broker, asked, answer, &[], cut);
             }
         }
     }
 }
 
 /// `asked` is in the order of keys.
-async fn fetch(broker: &Broker, peer: &mut Peer, session: &mut ClientSession, asked: &[Asked]) {
+async fn fetch(
+    broker: &Broker,
+    peer: &mut Peer,
+    session: &mut ClientSession,
+    asked: &[Asked],
+    cut: &mut Cut,
+) {
     let wanted = asked.iter().filter_map(|asked| {
         let Question::Fetch { offset, last_fetched_epoch } = asked.request.question else {
             return None;
@@ -353,7 +379,7 @@ async fn fetch(broker: &Broker, peer: &mut Peer, session: &mut ClientSession, as
         Ok(response) => response,
         Err(error) => {
             session.reset();
-            return tell_all(broker, asked, &error);
+            return tell_all(broker, asked, &error, cut);
         }
     };
     match session.answered(&response) {
@@ -365,13 +391,13 @@ async fn fetch(broker: &Broker, peer: &mut Peer, session: &mut ClientSession, as
             | ResponseError::FetchSessionTopicIdError,
         ) => return,
         Err(error) => {
-            return asked.iter().for_each(|asked| tell(broker, asked, Err(error), &[]));
+            return asked.iter().for_each(|asked| tell(broker, asked, Err(error), &[], cut));
         }
     }
-    take_fetched(broker, asked, &response);
+    take_fetched(broker, asked, &response, cut);
 }
 
-fn take_fetched(broker: &Broker, asked: &[Asked], response: &FetchResponse) {
+fn take_fetched(broker: &Broker, asked: &[Asked], response: &FetchResponse, cut: &mut Cut) {
     for topic in &response.responses {
         for data in &topic.partitions {
             let key = (topic.topic_id, data.partition_index);
@@ -380,7 +406,7 @@ fn take_fetched(broker: &Broker, asked: &[Asked], response: &FetchResponse) {
             let records = data.records.as_ref().map_or(&[][..], Bytes::as_ref);
             let answer = of_code(data.error_code).map(|()| answer(data));
             let records = if answer.is_ok() { records } else { &[] };
-            tell(broker, asked, answer, records);
+            tell(broker, asked, answer, records, cut);
         }
     }
 }

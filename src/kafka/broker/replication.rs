@@ -59,6 +59,12 @@ pub(super) struct Replication {
 #[must_use]
 pub(super) struct Aftermath(Option<Box<Left>>);
 
+impl Aftermath {
+    pub fn has_cut(&self) -> bool {
+        self.0.as_ref().is_some_and(|left| left.cut)
+    }
+}
+
 #[derive(Default)]
 struct Left {
     /// The high watermark, the low watermark or the role moved.

@@ -30,7 +30,7 @@ use crate::{
         },
         config::{BrokerConfig, Settings, Side},
         protocol::batch::Batches,
-        types::{BrokerId, TopicName},
+        types::{BrokerId, Offset, TopicName},
     },
     sim::{Digest, MachineOptions, World, run_beside},
 };
@@ -127,6 +127,31 @@ impl Stage {
             _ => None,
         };
         of_broker.filter_map(change).collect()
+    }
+}
+
+impl Stage {
+    /// How a broker's log of the partition was cut, synced at least up to where it is cut, and written by a fetch.
+    pub(super) fn writes(&self, broker: i32) -> Vec<&'static str> {
+        let mut upto = Offset(0);
+        let events = self.events.lock().unwrap();
+        let what = |(_, event): &(i32, Event)| match event {
+            Event::Replica { partition, change, .. } if partition.topic.as_str() == "t" => {
+                match change {
+                    ReplicaChange::Truncated { to, .. } => {
+                        upto = *to;
+                        Some("cut")
+                    }
+                    ReplicaChange::Replicated(_) => Some("copied"),
+                    _ => None,
+                }
+            }
+            Event::Flushed { partition, upto: synced } if partition.topic.as_str() == "t" => {
+                (*synced >= upto).then_some("synced")
+            }
+            _ => None,
+        };
+        events.iter().filter(|(id, _)| *id == broker).filter_map(what).collect()
     }
 }
 

@@ -183,6 +183,9 @@ fn a_deposed_leader_gives_up_what_nobody_else_has() {
         assert_eq!(seen(&mut old).await, (texts(&["a", "b"]), 2));
         let truncated = ReplicaChange::Truncated { from: Offset(2), to: Offset(1) };
         assert!(stage.changes(2).contains(&truncated), "{:?}", stage.changes(2));
+        let writes = stage.writes(2);
+        let cut = writes.iter().position(|what| *what == "cut").unwrap();
+        assert_eq!(writes[cut + 1..cut + 3], ["synced", "copied"]);
         assert_eq!(send(&mut old, -1, "c").await, ResponseError::NotLeaderOrFollower.code());
     });
 }
