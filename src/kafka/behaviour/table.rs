@@ -169,6 +169,14 @@ pub(super) const SWITCHES: &[Switch] = switches! {
         "off" ("before 3.0")
             "It does not: a power loss may take a whole segment that was synced, and leave a hole in the log."
     }
+    "truncation-fsync" => log.truncation_fsync:
+        "Whether a cut of a log, a follower's or recovery's, is durable before anything is written over it." {
+        "on" ("no release")
+            "It is: what was cut off stays away, whatever power does."
+        "off" ("every release")
+            "It is not: a power loss may undo a part of the cut, and leave old records in the middle of new ones. \
+             By its last epoch the log is the leader's, and nobody sees where they part."
+    }
     "first-sequence-on-empty-state" => log.first_sequence_on_empty_state:
         "Which sequence a log takes from an idempotent producer it does not know." {
         "any" ("2.5 to 4.4")

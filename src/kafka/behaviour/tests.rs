@@ -59,6 +59,7 @@ fn the_list_has_every_value_of_every_policy() {
     check("broker-epoch-check", known_values(controller.broker_epoch_check));
     check("epoch-checkpoint-fsync", known_values(log.epoch_checkpoint_fsync));
     check("segment-dir-fsync", known_values(log.segment_dir_fsync));
+    check("truncation-fsync", known_values(log.truncation_fsync));
     check("first-sequence-on-empty-state", known_values(log.first_sequence_on_empty_state));
     check("high-watermark-checkpoint", known_values(log.high_watermark_checkpoint));
     check("in-flight-limit", known_values(producer.in_flight_limit));

@@ -236,8 +236,9 @@ fn tell(
     let driven = held.drive(broker, partition, fetched, |replica, facts, effects| {
         replica.handle_answer(facts, request, answer, effects);
     });
+    let syncs_cuts = held.log.syncs_cuts();
     drop(held);
-    if driven.1.has_cut() {
+    if driven.1.has_cut() && syncs_cuts {
         cut.push(Arc::clone(partition));
     }
     partition.follow_up(broker, driven);

@@ -90,7 +90,7 @@ pub(super) fn resume_removals(broker: &Arc<Broker>) {
 /// Long names of topics are cut (`LocalLog.logDirNameWithSuffixCappedLength`).
 fn free_name(broker: &Broker, id: &TopicPartition, topic_id: Uuid, end: &str) -> String {
     let name = |turn: u32| {
-        let turn = if turn == 0 { String::new() } else { format!(".{turn}") };
+        let turn = if turn == 0 { String::new() } else { format!("-{turn}") };
         let rest = format!("-{}.{}{turn}{end}", id.partition, topic_id.simple());
         let topic = id.topic.as_str();
         // Legal names are ASCII.

@@ -183,9 +183,13 @@ async fn open_partition(
         log.restore_high_watermark(known.unwrap_or_default());
         observe_recovery(broker, &id, &log, &recovery);
     }
+    let syncs_cut = recovery.cut.is_some() && log.syncs_cuts();
     let partition = Arc::new(Partition::new(id, topic.id, Some(broker.new_replica()), log));
+    broker.partitions.insert(Arc::clone(&partition));
+    if syncs_cut {
+        partition.flush(broker).await?;
+    }
     partition.follow_metadata(broker, image);
-    broker.partitions.insert(partition);
     Ok(())
 }
 

@@ -90,14 +90,23 @@ impl LeaderEpochs {
     /// a power loss undid the cut that made room for it, or the entry was dropped and the file not written since.
     /// Kafka believes the file then, and a follower does not see where its log parts from the leader's.
     pub fn found(&mut self, epoch: LeaderEpoch, offset: Offset) {
-        let refuted = |last: EpochEntry| epoch.0 >= 0 && last.epoch > epoch && last.start <= offset;
-        while let Some(last) = self.latest().filter(|&last| refuted(last)) {
-            self.entries.pop_last();
-            self.changed(Change::Renewed, last.start);
+        let is_known = self.entries.get(&epoch).is_some_and(|start| *start <= offset);
+        let claims = |(_, start): (&LeaderEpoch, &Offset)| *start <= offset;
+        let refuted = self.entries.range(next_of(epoch)..).next().is_some_and(claims);
+        if epoch.0 < 0 || (is_known && !refuted) {
+            return;
         }
-        if self.latest().is_none_or(|latest| epoch > latest.epoch) {
-            self.assign(epoch, offset);
+        let mut from = offset;
+        if refuted {
+            // Those behind it are of the same log.
+            let gone = self.entries.split_off(&next_of(epoch));
+            from = gone.into_values().fold(from, Offset::min);
         }
+        if !is_known {
+            self.entries.retain(|other, start| *other > epoch || *start < offset);
+            self.entries.insert(epoch, offset);
+        }
+        self.changed(Change::Renewed, from);
     }
 
     /// For a log that ends at `end` again.
@@ -221,6 +230,25 @@ mod tests {
         assert_eq!(epochs.take_dirty(), None);
         epochs.assign(LeaderEpoch(2), Offset(15));
         assert!(!epochs.is_dirty());
+    }
+
+    #[test]
+    fn a_batch_is_believed_where_the_file_tells_of_others() {
+        let file = [(0, 0), (5, 10), (6, 15)];
+        let found = |batches: &[(i32, i64)]| {
+            let mut epochs = epochs(&file);
+            for &(epoch, offset) in batches {
+                epochs.found(LeaderEpoch(epoch), Offset(offset));
+            }
+            epochs.entries.iter().map(|(epoch, start)| (epoch.0, start.0)).collect::<Vec<_>>()
+        };
+        assert_eq!(found(&[(0, 3), (5, 12), (6, 15)]), file);
+        assert_eq!(found(&[(2, 12)]), [(0, 0), (2, 12)], "what claims 12 is of another log");
+        assert_eq!(found(&[(2, 8)]), [(0, 0), (2, 8), (5, 10), (6, 15)]);
+        assert_eq!(found(&[(2, 8), (2, 12)]), [(0, 0), (2, 8)]);
+        assert_eq!(found(&[(5, 9)]), [(0, 0), (5, 9), (6, 15)]);
+        assert_eq!(found(&[(7, 12)]), [(0, 0), (5, 10), (7, 12)]);
+        assert_eq!(found(&[(-1, 20)]), file, "an old format says nothing");
     }
 
     #[test]

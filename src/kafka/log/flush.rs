@@ -17,7 +17,7 @@ use super::{
     epochs::{self, Change},
     error::LogError,
     partition_log::Log,
-    policy::{EpochCheckpointFsync, LogPolicy, SegmentDirFsync},
+    policy::{EpochCheckpointFsync, LogPolicy, SegmentDirFsync, TruncationFsync},
     segment::DirtyFile,
 };
 use crate::{
@@ -216,6 +216,11 @@ impl Log {
     /// All before it is durable; the broker stores it in `recovery-point-offset-checkpoint`.
     pub fn recovery_point(&self) -> Offset {
         self.flush.recovery_point
+    }
+
+    /// Whether a cut is to be durable before anything is written over it.
+    pub fn syncs_cuts(&self) -> bool {
+        self.policy.truncation_fsync == TruncationFsync::On
     }
 
     /// Truncations whose recovery point is not stored yet: a start would trust what was cut off.

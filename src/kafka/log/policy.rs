@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 pub struct LogPolicy {
     pub epoch_checkpoint_fsync: EpochCheckpointFsync,
     pub segment_dir_fsync: SegmentDirFsync,
+    pub truncation_fsync: TruncationFsync,
     pub first_sequence_on_empty_state: FirstSequenceOnEmptyState,
     pub high_watermark_checkpoint: HighWatermarkCheckpoint,
 }
@@ -36,6 +37,17 @@ pub enum SegmentDirFsync {
     On,
     /// Nor for that of the file of epochs. Before 3.0 (KAFKA-3968). Kafka synced no directory at all then;
     /// cleaning and retention still do here.
+    Off,
+}
+
+/// Whether a cut of a log, a follower's or recovery's, is durable before anything is written over it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TruncationFsync {
+    /// No release does.
+    #[default]
+    On,
+    /// A power loss may undo the cut, or a part of it: old records among new ones. Every release.
     Off,
 }
 

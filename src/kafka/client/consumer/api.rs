@@ -347,7 +347,7 @@ impl Consumer {
                 if let Err(error) = core.check_woken_up() {
                     return Some(Err(error));
                 }
-                (core.activity, core.next_lookup(now))
+                (core.activity, core.next_look(now))
             };
             if now >= deadline {
                 return None;

@@ -202,7 +202,7 @@ impl Core {
 
     /// The next instant at which a waiting poll has something to do. What is overdue waits for something
     /// else: a commit for its coordinator, a position for its leader; they wake the poll themselves.
-    fn next_look(&self, now: Instant) -> Instant {
+    pub(crate) fn next_look(&self, now: Instant) -> Instant {
         let joining = self.group.as_ref().map(|group| group.join_retry_at);
         let (_, resets) = self.subscription.due_resets(now);
         let prepare = Some(self.commits.prepare_retry_at);

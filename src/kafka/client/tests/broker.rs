@@ -70,6 +70,8 @@ pub(super) struct Script {
     pub produce: BTreeMap<u32, Trouble>,
     /// What a producer has to begin with, if the broker asks for anything.
     pub first_sequence: Option<i32>,
+    /// So many ListOffsets are refused first, as by a broker that leads no more.
+    pub refused_offsets: u32,
     /// Where FindCoordinator says that the coordinator is, if not here.
     pub coordinator: Option<&'static str>,
 }
@@ -97,6 +99,8 @@ struct Group {
     committed: BTreeMap<(String, i32), i64>,
     heartbeats: u32,
     lookups: u32,
+    /// ListOffsets that came.
+    offsets_asked: u32,
 }
 
 #[derive(Default)]
@@ -357,12 +361,16 @@ impl Broker {
     }
 
     fn list_offsets(&self, request: &ListOffsetsRequest) -> ListOffsetsResponse {
-        let state = self.state.lock().unwrap();
+        let mut state = self.state.lock().unwrap();
+        let is_refused = state.group.offsets_asked < self.script.refused_offsets;
+        state.group.offsets_asked += 1;
+        let code = if is_refused { ResponseError::NotLeaderOrFollower.code() } else { 0 };
         let topics = request.topics.iter().map(|topic| {
             let partitions = topic.partitions.iter().map(|part| {
                 let log = &state.logs[part.partition_index as usize];
                 ListOffsetsPartitionResponse::default()
                     .with_partition_index(part.partition_index)
+                    .with_error_code(code)
                     .with_offset(if part.timestamp == -2 { log.start } else { log.next })
             });
             ListOffsetsTopicResponse::default()

@@ -64,6 +64,17 @@ fn max_poll_records_bounds_each_poll_and_loses_nothing() {
 }
 
 #[test]
+fn a_position_that_was_refused_is_asked_for_again_soon() {
+    let script = Script { refused_offsets: 2, ..Script::default() };
+    with_broker(1, script, |bench| async move {
+        let (mut consumer, _) =
+            bench.consumer("c", &[EARLIEST, ("default.api.timeout.ms", "2000")]);
+        consumer.assign([tp(0)]).await.unwrap();
+        assert_eq!(consumer.position(&tp(0)).await.unwrap(), Offset(0));
+    });
+}
+
+#[test]
 fn a_group_goes_on_where_it_committed() {
     with_broker(1, Script::default(), |bench| async move {
         fill(&bench, 0..10).await;
