@@ -155,9 +155,9 @@ impl Broker {
 
     /// Sees to it that the ticker looks at a leader's ISR in time.
     fn arm_isr_check(&self, partition: &Partition) {
-        let next = partition.held().replica.as_ref().map_or(Instant::FAR_FUTURE, |replica| {
-            replica.leader().map_or(Instant::FAR_FUTURE, |_| replica.next_deadline())
-        });
+        let held = partition.held();
+        let next = held.leads().map_or(Instant::FAR_FUTURE, |_| held.next_deadline());
+        drop(held);
         let mut armed = self.replication.armed.lock().expect("no panic while it is locked");
         if next < armed.unwrap_or(Instant::FAR_FUTURE) {
             *armed = Some(next);

@@ -4,8 +4,9 @@
 //! a topic of the same name can be made meanwhile. A directory that belongs to another topic than the
 //! metadata says is moved aside and kept, as Kafka keeps strays.
 //!
-//! Departures: the new name carries the topic's id, and a number if that is taken, where Kafka draws a random id; directories of topics
-//! that are not in the metadata at all are left alone, where Kafka moves them aside once it has caught up.
+//! Departures: the new name carries the topic's id, and a number if that is taken, where Kafka draws a random id;
+//! directories of topics that are not in the metadata at all are left alone, where Kafka moves them aside once it
+//! has caught up.
 
 use std::{io, sync::Arc, time::Duration};
 

@@ -32,7 +32,7 @@ use crate::{
         protocol::batch::Batches,
         types::{BrokerId, Offset, TopicName},
     },
-    sim::{Digest, MachineOptions, World, run_beside},
+    sim::{Digest, LinkControl, MachineOptions, World, run_beside},
 };
 
 const PORT: u16 = 9092;
@@ -128,9 +128,7 @@ impl Stage {
         };
         of_broker.filter_map(change).collect()
     }
-}
 
-impl Stage {
     /// How a broker's log of the partition was cut, synced at least up to where it is cut, and written by a fetch.
     pub(super) fn writes(&self, broker: i32) -> Vec<&'static str> {
         let mut upto = Offset(0);
@@ -184,6 +182,13 @@ where
         (1..=3).for_each(|id| started.start(world, id));
     };
     run_beside(3, "c1", setup, |world, env| body(world, env, stage))
+}
+
+/// Cuts a broker off from the two others; whoever else talks to it goes on.
+pub(super) fn isolate(world: &World, broker: &str) {
+    for other in BROKERS.into_iter().filter(|other| *other != broker) {
+        world.links(broker, other).iter().for_each(LinkControl::sever);
+    }
 }
 
 /// A connection to a broker that knows the topic.

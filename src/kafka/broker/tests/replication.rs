@@ -13,8 +13,8 @@ use kafka_protocol::protocol::StrBytes;
 use super::{
     bench::{Wire, batch, pause},
     replicas::{
-        LAG, ROUNDS, Stage, code, describe, elect, isr, open, seen, send, until, with_replicas,
-        with_settings,
+        LAG, ROUNDS, Stage, code, describe, elect, isolate, isr, open, seen, send, until,
+        with_replicas, with_settings,
     },
     requests::{fetch, produce, topic},
 };
@@ -170,9 +170,7 @@ fn a_deposed_leader_gives_up_what_nobody_else_has() {
         assert_eq!(send(&mut old, -1, "a").await, 0);
         pause(&env, ROUNDS).await;
         // The client's link to b2 stays.
-        for other in ["b1", "b3"] {
-            world.links("b2", other).iter().for_each(LinkControl::sever);
-        }
+        isolate(&world, "b2");
         assert_eq!(send(&mut old, 1, "lost").await, 0);
         let mut new = open(&env, "b3").await;
         until!(env, "b3 leads", send(&mut new, -1, "b").await == 0);
@@ -190,6 +188,25 @@ fn a_deposed_leader_gives_up_what_nobody_else_has() {
     });
 }
 
+#[test]
+fn what_a_start_cuts_off_is_synced_before_it_is_written_over() {
+    with_replicas(&[], |world, env, stage| async move {
+        let mut leader = open(&env, "b2").await;
+        // The second batch begins a sector.
+        for value in [str::from_utf8(&[b'a'; 954]).unwrap(), "b"] {
+            assert_eq!(send(&mut leader, -1, value).await, 0);
+        }
+        pause(&env, ROUNDS).await;
+        world.kill("b3");
+        let (disk, log) = (world.disk("b3"), "t-0/00000000000000000000.log");
+        disk.corrupt(log, disk.read(log).unwrap().len() as u64 - 1).unwrap();
+        let before = stage.writes(3).len();
+        stage.start(&world, 3);
+        until!(env, "it has caught up", stage.writes(3)[before..].contains(&"copied"));
+        assert_eq!(stage.writes(3)[before..], ["synced", "copied"]);
+    });
+}
+
 /// The line of t-0 in b2's recovery points.
 fn recovery_point(world: &World) -> Option<i64> {
     let text = world.disk("b2").read("recovery-point-offset-checkpoint").ok()?;
@@ -204,9 +221,7 @@ fn a_cut_is_in_the_recovery_points_before_the_epochs_forget_it() {
     with_settings(&settings, &topic, |world, env, _| async move {
         let mut old = open(&env, "b2").await;
         assert_eq!(send(&mut old, -1, "a").await, 0);
-        for other in ["b1", "b3"] {
-            world.links("b2", other).iter().for_each(LinkControl::sever);
-        }
+        isolate(&world, "b2");
         assert_eq!(send(&mut old, 1, "lost").await, 0);
         let mut new = open(&env, "b3").await;
         until!(env, "b3 leads", send(&mut new, -1, "b").await == 0);
@@ -268,9 +283,7 @@ fn a_write_of_a_former_leadership_is_refused_though_its_leader_leads_again() {
         let mut b2 = open(&env, "b2").await;
         assert_eq!(send(&mut b2, -1, "a").await, 0);
         pause(&env, ROUNDS).await;
-        for other in ["b1", "b3"] {
-            world.links("b2", other).iter().for_each(LinkControl::sever);
-        }
+        isolate(&world, "b2");
         let broker = stage.broker(2);
         let partition = broker.partitions.find("t", 0).unwrap();
         let lost = batch("lost");
@@ -510,12 +523,9 @@ fn a_coordinator_follows_its_partition_and_a_commit_waits_for_replicas() {
             wire.ask(8, &commit(7)).await.topics[0].partitions[0].error_code == 0
         );
         pause(&env, ROUNDS).await;
-        let others: Vec<_> = ["b1", "b2", "b3"].into_iter().filter(|name| *name != first).collect();
         // The controller stays within reach of the one that is elected.
-        let next = *others.iter().find(|name| **name != "b1").unwrap();
-        for other in &others {
-            world.links(&first, other).iter().for_each(LinkControl::sever);
-        }
+        let next = ["b2", "b3"].into_iter().find(|name| *name != first).unwrap();
+        isolate(&world, &first);
         let answer = wire.ask(8, &commit(8)).await;
         assert_ne!(answer.topics[0].partitions[0].error_code, 0, "nobody else has it");
         world.heal_all();
