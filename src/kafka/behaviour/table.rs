@@ -156,6 +156,14 @@ pub(super) const SWITCHES: &[Switch] = switches! {
         "off" ("before 2.2")
             "A request of a broker's former life still counts."
     }
+    "stale-broker-epoch" => controller.stale_broker_epoch:
+        "What a broker does when the controller knows a later registration under its id." {
+        "registers-again" ("no release")
+            "It registers again. While another broker lives under its id the controller refuses that."
+        "asks-on" ("every release")
+            "It goes on with heartbeats under the epoch it has: when a slow controller takes a request of its former \
+             life after those of its present one, it stays fenced until somebody starts it again."
+    }
     "epoch-checkpoint-fsync" => log.epoch_checkpoint_fsync:
         "Whether the file of leader epochs is synced when entries are cut off it." {
         "on" ("before 3.7 and since 3.9") "It is, as for every other change of it (KAFKA-16541)."

@@ -57,6 +57,7 @@ fn the_list_has_every_value_of_every_policy() {
     check("alter-partition-broker-epoch", known_values(controller.alter_partition_broker_epoch));
     check("directory-check", known_values(controller.directory_check));
     check("broker-epoch-check", known_values(controller.broker_epoch_check));
+    check("stale-broker-epoch", known_values(controller.stale_broker_epoch));
     check("epoch-checkpoint-fsync", known_values(log.epoch_checkpoint_fsync));
     check("segment-dir-fsync", known_values(log.segment_dir_fsync));
     check("truncation-fsync", known_values(log.truncation_fsync));

@@ -5,7 +5,8 @@
 //! open to clients -> ready, it wants no fence any more -> unfenced, it leads and follows -> stopping, its leaderships
 //! go elsewhere -> it may stop.
 //!
-//! Departures: a controlled shutdown is given up when no heartbeat was answered for `broker.session.timeout.ms`, by
+//! Departures: a broker whose registration was overtaken, by a request of its own former life, registers again
+//! (`stale-broker-epoch`), where Kafka's stays fenced; a controlled shutdown is given up when no heartbeat was answered for `broker.session.timeout.ms`, by
 //! when the controller has fenced the broker; Kafka waits five minutes. Retries pause without jitter.
 
 use std::{
@@ -31,7 +32,7 @@ use super::{
 };
 use crate::{
     env::{Env, Instant},
-    kafka::{protocol::ResponseError, types::BrokerEpoch},
+    kafka::{controller::StaleBrokerEpoch, protocol::ResponseError, types::BrokerEpoch},
 };
 
 const REGISTRATION_VERSION: i16 = 4;
@@ -119,6 +120,7 @@ struct Dealings {
     broker: Arc<Broker>,
     channel: ControllerChannel,
     stage: Stage,
+    is_registered: bool,
     /// Of the last life, if that ended in good order.
     previous_epoch: BrokerEpoch,
     failures: u32,
@@ -135,6 +137,7 @@ pub(super) async fn run(broker: Arc<Broker>, previous_epoch: BrokerEpoch) {
     let mut dealings = Dealings {
         channel: ControllerChannel::new("lifecycle", timeout),
         stage: Stage::Starting,
+        is_registered: false,
         previous_epoch,
         failures: 0,
         last_answer: now,
@@ -166,10 +169,9 @@ pub(super) async fn run(broker: Arc<Broker>, previous_epoch: BrokerEpoch) {
 impl Dealings {
     /// Registers, or sends a heartbeat; how long to wait then.
     async fn step(&mut self) -> Duration {
-        let answered = if self.broker.lifecycle.epoch() == BrokerEpoch::NONE {
-            self.register().await
-        } else {
-            self.send_heartbeat().await
+        let answered = match self.is_registered {
+            true => self.send_heartbeat().await,
+            false => self.register().await,
         };
         let timeout = self.broker.config.config.broker_session_timeout;
         let now = self.broker.env.clock.now();
@@ -198,6 +200,7 @@ impl Dealings {
         let answer = self.channel.ask(&broker, REGISTRATION_VERSION, &request).await;
         let answer = answer.map_err(|error| error.to_string())?;
         check(answer.error_code)?;
+        self.is_registered = true;
         broker.lifecycle.epoch.store(answer.broker_epoch, Ordering::Relaxed);
         tracing::info!(broker = broker.id().0, epoch = answer.broker_epoch, "registered");
         Ok(Duration::ZERO)
@@ -218,6 +221,10 @@ impl Dealings {
             .with_want_shut_down(wants_to_stop);
         let answer = self.channel.ask(&broker, HEARTBEAT_VERSION, &request).await;
         let answer = answer.map_err(|error| error.to_string())?;
+        let is_stale = answer.error_code == ResponseError::StaleBrokerEpoch.code();
+        let policy = broker.config.behaviour.controller.stale_broker_epoch;
+        // Its own requests carry the epoch it had until it has another: to some, none would pass for unknown.
+        self.is_registered = !is_stale || policy == StaleBrokerEpoch::AsksOn;
         check(answer.error_code)?;
         Ok(match self.stage {
             Stage::Starting => {
@@ -249,7 +256,10 @@ fn check(code: i16) -> Result<(), String> {
     ResponseError::try_from_code(code).map_or(Ok(()), |error| Err(format!("{error:?}")))
 }
 
-fn registration(broker: &Broker, previous_epoch: BrokerEpoch) -> BrokerRegistrationRequest {
+pub(super) fn registration(
+    broker: &Broker,
+    previous_epoch: BrokerEpoch,
+) -> BrokerRegistrationRequest {
     let text = |text: &str| StrBytes::from_string(text.to_owned());
     let endpoint = broker.config.endpoint(broker.id());
     let listener = endpoint.map(|endpoint| {

@@ -40,6 +40,16 @@ pub enum BrokerEpochCheck {
     On,
 }
 
+/// What a broker does that is told its registration is not the present one any more. It shows in the broker.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StaleBrokerEpoch {
+    /// Goes on with heartbeats under it for ever. Every release.
+    AsksOn,
+    #[default]
+    RegistersAgain,
+}
+
 /// Whether a replica may lead only where its broker has the directory that holds it (KIP-858).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -58,6 +68,7 @@ pub struct Policies {
     pub eligible_leaders: EligibleLeaders,
     pub alter_partition_broker_epoch: AlterPartitionBrokerEpoch,
     pub broker_epoch_check: BrokerEpochCheck,
+    pub stale_broker_epoch: StaleBrokerEpoch,
     pub directory_check: DirectoryCheck,
 }
 

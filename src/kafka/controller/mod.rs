@@ -45,7 +45,7 @@ mod tests;
 
 pub use config::{
     AlterPartitionBrokerEpoch, BrokerEpochCheck, ControllerConfig, DirectoryCheck, EligibleLeaders,
-    Policies,
+    Policies, StaleBrokerEpoch,
 };
 pub use config_change::{Adjustment, ConfigChange, altered, changed_settings};
 pub use configs::{adjustments, check_topic_settings, replacement};

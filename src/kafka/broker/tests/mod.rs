@@ -10,6 +10,7 @@ mod damage;
 mod descriptions;
 mod fetching;
 mod groups;
+mod lifecycle;
 mod quorum;
 mod replicas;
 mod replication;
