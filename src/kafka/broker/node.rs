@@ -264,8 +264,7 @@ impl Node {
         if let Some(error) = broker.ending.failure() {
             return Err(NodeError::Storage(error));
         }
-        let marked = startup::mark_clean(broker.env.disk.as_ref(), broker.lifecycle.epoch()).await;
-        marked.map_err(NodeError::Shutdown)?;
+        startup::mark_clean(broker).await.map_err(NodeError::Shutdown)?;
         tracing::info!(broker = broker.id().0, "shut down");
         Ok(())
     }

@@ -420,7 +420,10 @@ impl Partitions {
     async fn checkpoint_recovery_points(&self, broker: &Arc<Broker>) -> Result<(), LogError> {
         let _turn = self.checkpointing.lock().await;
         let mut truncations = Vec::new();
-        let mut points = BTreeMap::from([broker.metadata.recovery_point()]);
+        let mut points = self.of_unopened(broker, &broker.data_dir.recovery_points);
+        let (metadata, point) = broker.metadata.recovery_point();
+        let known = points.entry(metadata).or_default();
+        *known = point.max(*known);
         for partition in self.all() {
             let log = partition.log();
             points.insert(partition.id.clone(), log.recovery_point());
@@ -438,13 +441,16 @@ impl Partitions {
         let _turn = self.checkpointing.lock().await;
         let watermark =
             |partition: &Arc<Partition>| (partition.id.clone(), partition.log().high_watermark());
-        store(broker, HIGH_WATERMARKS, &self.all().iter().map(watermark).collect()).await;
+        let mut watermarks = self.of_unopened(broker, &broker.data_dir.high_watermarks);
+        watermarks.extend(self.all().iter().map(watermark));
+        store(broker, HIGH_WATERMARKS, &watermarks).await;
     }
 
     /// Writes log starts: as in Kafka, only those that the segments' names do not tell.
     pub async fn checkpoint_starts(&self, broker: &Arc<Broker>) {
         let _turn = self.checkpointing.lock().await;
-        let mut starts: BTreeMap<_, _> = broker.metadata.start_to_keep().into_iter().collect();
+        let mut starts = self.of_unopened(broker, &broker.data_dir.log_starts);
+        starts.extend(broker.metadata.start_to_keep());
         for partition in self.all() {
             let log = partition.log();
             let first = log.segment_bases().next().unwrap_or(Offset(0));
@@ -453,6 +459,19 @@ impl Partitions {
             }
         }
         store(broker, LOG_STARTS, &starts).await;
+    }
+
+    /// What the checkpoints told of logs that this life of the broker has not come to: it stays true.
+    fn of_unopened(
+        &self,
+        broker: &Broker,
+        told: &BTreeMap<TopicPartition, Offset>,
+    ) -> BTreeMap<TopicPartition, Offset> {
+        if broker.metadata.is_published() {
+            return BTreeMap::new();
+        }
+        let unopened = told.iter().filter(|(id, _)| self.get(id).is_none());
+        unopened.map(|(id, offset)| (id.clone(), *offset)).collect()
     }
 }
 

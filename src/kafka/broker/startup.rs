@@ -36,9 +36,9 @@ pub(super) struct DataDir {
     shutdown: Shutdown,
     /// Of the broker's last life, if that ended in good order and was registered.
     pub broker_epoch: BrokerEpoch,
-    recovery_points: BTreeMap<TopicPartition, Offset>,
-    log_starts: BTreeMap<TopicPartition, Offset>,
-    high_watermarks: BTreeMap<TopicPartition, Offset>,
+    pub recovery_points: BTreeMap<TopicPartition, Offset>,
+    pub log_starts: BTreeMap<TopicPartition, Offset>,
+    pub high_watermarks: BTreeMap<TopicPartition, Offset>,
     /// Where the last cleaning of each log ended.
     pub clean: BTreeMap<TopicPartition, Offset>,
 }
@@ -94,9 +94,20 @@ fn last_broker_epoch(disk: &dyn Disk) -> Result<BrokerEpoch, CheckpointError> {
     Ok(value["brokerEpoch"].as_i64().map_or(BrokerEpoch::NONE, BrokerEpoch))
 }
 
-/// Leaves the mark of a clean shutdown; everything must be synced and checkpointed. With the broker's epoch in it the
-/// next life can prove that nothing was lost (KIP-966).
-pub(super) async fn mark_clean(disk: &dyn Disk, epoch: BrokerEpoch) -> io::Result<()> {
+/// Leaves the mark of a clean shutdown, if that is true of all logs; everything must be synced and checkpointed. With the
+/// broker's epoch in it the next life can prove that nothing was lost (KIP-966): one that never registered has nothing
+/// to prove but what the life before it had.
+pub(super) async fn mark_clean(broker: &Broker) -> io::Result<()> {
+    let (dir, disk) = (&broker.data_dir, broker.env.disk.as_ref());
+    // Kafka writes the mark only where it has come to the logs (`LogManager.loadLogsCompletedFlags`).
+    let knows_logs = broker.metadata.is_published() || !broker.config.is_broker();
+    if !knows_logs && dir.shutdown == Shutdown::Unclean {
+        return Ok(());
+    }
+    let epoch = match broker.lifecycle.epoch() {
+        BrokerEpoch::NONE => dir.broker_epoch,
+        epoch => epoch,
+    };
     let file = disk.open(CLEAN_SHUTDOWN, OpenMode::Truncate)?;
     file.write_at(0, format!("{{\"version\":0,\"brokerEpoch\":{epoch}}}").as_bytes())?;
     file.sync().await?;

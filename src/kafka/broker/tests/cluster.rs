@@ -71,7 +71,7 @@ impl Shape {
     }
 
     /// The node shuts down in order after `lifetime`.
-    fn start_for(self, world: &World, id: i32, lifetime: Duration) {
+    pub fn start_for(self, world: &World, id: i32, lifetime: Duration) {
         start_node(world, &machine(id), lifetime, self.config(id));
     }
 

@@ -98,6 +98,43 @@ fn a_broker_stays_eligible_after_an_orderly_stop_and_not_after_a_kill() {
     });
 }
 
+/// A life that hears of nobody does not register, and opens no log.
+#[test]
+fn a_life_that_never_came_to_its_logs_leaves_what_was_known_of_them() {
+    let shape = Shape { brokers: 2, controllers: 1, change: on_both };
+    let lifetime = |id| if id == 2 { LIFETIME } else { LONG };
+    shape.run_for(lifetime, move |world, env| async move {
+        let mut wire = Wire::open(&env).await;
+        assert_eq!(standing(&mut wire).await, (vec![1, 2], vec![]));
+        assert_eq!(send(&mut wire, -1, "a").await, 0);
+        world.ended("b2").await;
+        let mark = ".kafka_cleanshutdown";
+        let files = ["recovery-point-offset-checkpoint", "replication-offset-checkpoint", mark];
+        let left = || files.map(|name| world.disk("b2").read(name).unwrap());
+        let before = left();
+        assert!(str::from_utf8(&before[1]).unwrap().contains("t 0 1"));
+        let alone = |others: &[&str]| {
+            for other in others {
+                world.links("b2", other).iter().for_each(LinkControl::sever);
+            }
+        };
+        alone(&["b1", "k1"]);
+        shape.start_for(&world, 2, LIFETIME);
+        world.ended("b2").await;
+        assert_eq!(left(), before);
+        world.heal_all();
+        // So that it does not get back into the ISR.
+        alone(&["b1"]);
+        shape.start(&world, 2);
+        assert_eq!(standing(&mut wire).await, (vec![1], vec![2]));
+        world.kill("b2");
+        alone(&["k1"]);
+        shape.start_for(&world, 2, LIFETIME);
+        world.ended("b2").await;
+        assert!(world.disk("b2").read(mark).is_err(), "its logs have not been recovered");
+    });
+}
+
 /// `t` is on all three brokers, `b2` leads it, and nobody is fenced for his silence.
 fn on_three(node: &mut NodeConfig) {
     node.topics[0].partitions = vec![vec![BrokerId(2), BrokerId(1), BrokerId(3)]];
