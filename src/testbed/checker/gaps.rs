@@ -4,10 +4,7 @@
 //! Sequences promise that this cannot be. That a record is given up first and later ones are written then is no gap:
 //! the producer knew, and began anew.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::collections::{HashMap, HashSet};
 
 use super::{
     index::{Acked, Index},
@@ -60,45 +57,28 @@ fn is_idempotent(index: &Index<'_>, record: &RecordId) -> bool {
     index.history.setup.producers.get(&*record.producer).is_some_and(|setup| setup.idempotent)
 }
 
-/// Sends that ended badly and whose records are in no log. Where one would have gone is known where its topic has one
-/// partition, or where another record of its key went.
+/// Sends that ended badly, once a partition was chosen, and whose records are in no log.
 fn missing<'a>(index: &Index<'a>) -> Vec<Missing<'a>> {
     let logged: HashSet<&RecordId> = index
         .logs
         .values()
         .flat_map(|log| log.records.iter().filter_map(|record| record.id.as_ref()))
         .collect();
-    let mut keys: HashMap<&RecordId, &Arc<str>> = HashMap::new();
-    let mut homes: HashMap<(&str, &str), &TopicPartition> = HashMap::new();
-    let mut missing = Vec::new();
-    for event in &index.history.events {
-        match &event.kind {
-            EventKind::Sent { record, key: Some(key), .. } => {
-                keys.insert(record, key);
-            }
-            EventKind::SendEnded { record, outcome, partition, .. }
-                if is_idempotent(index, record) =>
-            {
-                if let (Outcome::Ok, Some(partition), Some(key)) =
-                    (outcome, partition, keys.get(record))
-                {
-                    homes.insert((&record.producer, key), partition);
-                } else if *outcome != Outcome::Ok && !logged.contains(record) {
-                    missing.push((record, event.id));
-                }
-            }
-            _ => {}
-        }
-    }
-    let placed = missing.into_iter().filter_map(|(record, given_up)| {
-        let topic = &index.history.setup.producers.get(&*record.producer)?.topic;
-        let mut all = index.logs.keys().filter(|partition| partition.topic.as_str() == &**topic);
-        let only = all.next().filter(|_| all.next().is_none());
-        let by_key = || homes.get(&(&*record.producer, &**keys.get(record)?)).copied();
-        let partition = only.copied().or_else(by_key)?;
-        Some(Missing { record, sent: index.sent(record)?, given_up, partition })
+    let ended_badly = index.history.events.iter().filter_map(|event| match &event.kind {
+        EventKind::SendEnded {
+            record,
+            outcome: Outcome::Failed { .. } | Outcome::Unknown { .. },
+            partition: Some(partition),
+            ..
+        } => Some((record, partition, event.id)),
+        _ => None,
     });
-    placed.collect()
+    let missing = ended_badly
+        .filter(|(record, ..)| is_idempotent(index, record) && !logged.contains(record))
+        .filter_map(|(record, partition, given_up)| {
+            Some(Missing { record, sent: index.sent(record)?, given_up, partition })
+        });
+    missing.collect()
 }
 
 fn gap(missing: &Missing<'_>, acked: &Acked<'_>) -> Violation {

@@ -165,7 +165,8 @@ pub enum EventKind {
         topic: Arc<str>,
         key: Option<Arc<str>>,
     },
-    /// The outcome of a send; `partition` and `offset` only when it is `Ok` (and -1 with acks=0).
+    /// The outcome of a send: with the partition that was chosen, if one was, and with the offset when it is `Ok` (-1
+    /// otherwise, and with acks=0).
     SendEnded {
         record: RecordId,
         outcome: Outcome,

@@ -21,7 +21,7 @@ use crate::{
         client::{Fate, Producer, ProducerRecord, RecordMetadata, SendError},
         config::ProducerConfig,
         protocol::batch::RecordHeader,
-        types::Offset,
+        types::{Offset, TopicPartition},
     },
     testbed::{
         cluster::{Exit, Program},
@@ -60,6 +60,8 @@ struct Again {
 struct Sent {
     id: RecordId,
     invoked: EventId,
+    /// `None` if none was chosen.
+    partition: Option<TopicPartition>,
 }
 
 /// One run of the program, from a start of the machine to its end.
@@ -174,10 +176,10 @@ impl Run {
     /// Writes the outcome down; returns what the plan wants to be sent again.
     fn hear(&mut self, (sent, result): Ended) -> Option<Again> {
         let failed = result.is_err();
-        let Sent { id, invoked } = sent;
+        let Sent { id, invoked, partition } = sent;
         let (number, attempt) = (id.number, id.attempt);
-        let (outcome, at) = match result {
-            Ok(metadata) => (Outcome::Ok, Some(metadata)),
+        let (outcome, offset) = match result {
+            Ok(metadata) => (Outcome::Ok, metadata.offset),
             Err(SendError { error, fate }) => {
                 let error = error.exception_name().into();
                 let outcome = match fate {
@@ -187,8 +189,7 @@ impl Run {
                 (outcome, None)
             }
         };
-        let offset = at.as_ref().and_then(|at| at.offset).unwrap_or(Offset(-1));
-        let partition = at.map(|at| at.partition);
+        let offset = offset.unwrap_or(Offset(-1));
         let kind = EventKind::SendEnded { record: id, outcome, partition, offset };
         self.app.journal.record(Some(invoked), kind);
         match self.app.plan.app.on_error {
@@ -222,12 +223,17 @@ impl Run {
             key: StrBytes::from_static_str(RecordId::HEADER),
             value: Some(Bytes::from(id.to_string())),
         }];
-        let sent = Sent { id, invoked };
         let producer = Arc::clone(&self.producer);
         let result = self.hearing(async move { producer.send(record).await }).await;
         match result {
-            Ok(future) => self.pending.push(Box::pin(async move { (sent, future.await) })),
-            Err(error) => self.pending.push(Box::pin(async move { (sent, Err(error)) })),
+            Ok(future) => {
+                let sent = Sent { id, invoked, partition: Some(future.partition().clone()) };
+                self.pending.push(Box::pin(async move { (sent, future.await) }));
+            }
+            Err(error) => {
+                let sent = Sent { id, invoked, partition: None };
+                self.pending.push(Box::pin(async move { (sent, Err(error)) }));
+            }
         }
     }
 }

@@ -215,6 +215,9 @@ fn a_gap_is_where_the_record_would_have_gone_and_did_not() {
     let order = Guarantee::PartitionOrder;
     let lines = "shop sends shop#0 shop#1\n shop hears-of 1=shop#1\n shop gives-up-on shop#0";
     holds(order, "orders", &format!("{lines}\n log 0=shop#0 1=shop#1"));
-    // Without a key and with another partition it may have gone there.
-    holds(order, "orders", &format!("{lines}\n log 1=shop#1\n log orders-1@"));
+    breach(order, "orders", &format!("{lines}\n log 1=shop#1"), Cause::SequenceGap, "0@1");
+    for elsewhere in ["orders-1@shop#0", "?@shop#0"] {
+        let lines = lines.replace("on shop#0", &format!("on {elsewhere}"));
+        holds(order, "orders", &format!("{lines}\n log 1=shop#1\n log orders-1@"));
+    }
 }

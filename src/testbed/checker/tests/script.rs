@@ -220,7 +220,8 @@ impl Script {
     }
 
     /// `sends N=ID?`: only invoked. `acks PLACES`: sent where needed, and acknowledged there.
-    /// `doubts ID`: sent with unknown outcome; `gives-up-on ID`: the same, sent before. `hears-of PLACES`: acknowledged, sent before.
+    /// `doubts ID`: sent with unknown outcome; `gives-up-on ID`: the same, sent before; to orders-0, or `orders-1@ID`, or
+    /// to none that is known, `?@ID`. `hears-of PLACES`: acknowledged, sent before.
     fn produce(&mut self, node: &str, verb: &str, words: &[&str]) {
         let sent = |record: &RecordId| EventKind::Sent {
             record: record.clone(),
@@ -229,13 +230,15 @@ impl Script {
         };
         if matches!(verb, "sends" | "doubts" | "gives-up-on") {
             for word in words {
-                let record: RecordId = word.parse().unwrap();
+                let (partition, id) = word.split_once('@').unwrap_or(("orders-0", word));
+                let partition = TopicPartition::try_from(partition.to_owned()).ok();
+                let record: RecordId = id.parse().unwrap();
                 if verb != "gives-up-on" {
                     self.event(node, sent(&record));
                 }
                 if verb != "sends" {
                     let outcome = Outcome::Unknown { error: "TimeoutException".into() };
-                    let (partition, offset) = (None, Offset(-1));
+                    let offset = Offset(-1);
                     let ended = EventKind::SendEnded { record, outcome, partition, offset };
                     self.event(node, ended);
                 }
