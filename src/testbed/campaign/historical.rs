@@ -121,7 +121,7 @@ fn with_nemesis(plans: BoxedStrategy<Plan>, nemesis: Option<Nemesis>) -> BoxedSt
         .boxed()
 }
 
-fn set(plan: &mut Plan, key: &str, value: &str) {
+pub(super) fn set(plan: &mut Plan, key: &str, value: &str) {
     plan.behaviour.set(key, value).expect("the list knows it");
 }
 

@@ -83,6 +83,8 @@ pub enum Reached {
     /// A reassignment gave a partition other replicas.
     ReplicasMoved,
     TopicDeleted,
+    /// A group reads a partition that its topic did not have at first.
+    AddedPartitionAssigned,
 }
 
 impl fmt::Display for Reached {
@@ -155,6 +157,10 @@ struct Watch<'a> {
     /// The last active controller.
     controller: Option<&'a str>,
     paused: HashSet<&'a str>,
+    /// When the first partition of each topic was created.
+    born: HashMap<&'a str, u64>,
+    /// Partitions that were created later than that.
+    added: HashSet<&'a TopicPartition>,
 }
 
 impl<'a> Watch<'a> {
@@ -181,6 +187,8 @@ impl<'a> Watch<'a> {
             leaders: HashMap::new(),
             controller: None,
             paused: HashSet::new(),
+            born: HashMap::new(),
+            added: HashSet::new(),
         }
     }
 
@@ -253,6 +261,7 @@ impl<'a> Watch<'a> {
     }
 
     fn take_replicas(&mut self, event: &'a Event) {
+        self.take_topic(event);
         self.reached.insert(match &event.kind {
             EventKind::Leads { partition, .. } if partition.topic.as_str() == METADATA => {
                 match self.controller.replace(&event.node) {
@@ -280,6 +289,21 @@ impl<'a> Watch<'a> {
             EventKind::TopicDeleted { .. } => Reached::TopicDeleted,
             _ => return,
         });
+    }
+
+    fn take_topic(&mut self, event: &'a Event) {
+        match &event.kind {
+            EventKind::PartitionCreated { partition, .. } => {
+                if *self.born.entry(partition.topic.as_str()).or_insert(event.at) < event.at {
+                    self.added.insert(partition);
+                }
+            }
+            EventKind::TopicDeleted { topic } => {
+                self.born.remove(&**topic);
+                self.added.retain(|partition| partition.topic.as_str() != &**topic);
+            }
+            _ => {}
+        }
     }
 
     fn take_log(&mut self, event: &'a Event) {
@@ -390,9 +414,12 @@ impl<'a> Watch<'a> {
                 Outcome::Unknown { .. } => reach(Reached::CommitOutcomeUnknown),
             },
             EventKind::Joined { partitions, .. } => {
-                partitions.iter().for_each(|partition| {
+                for partition in partitions {
                     member.lost.remove(partition);
-                });
+                    if self.added.contains(partition) {
+                        reach(Reached::AddedPartitionAssigned);
+                    }
+                }
             }
             EventKind::Revoked { partitions } | EventKind::Lost { partitions } => {
                 if member.holds_records() {

@@ -14,7 +14,7 @@ use crate::{
         cluster::{Placement, Stage, Status, add_brokers, bootstrap, contents},
         history::{EventKind, NodeName, Phase, Recorder},
         nemesis::Nemesis,
-        plan::{Action, End, GroupPlan, Plan, Start, TopicPlan},
+        plan::{Action, End, GroupPlan, Plan, Start},
         workload::{Actors, Auditor, Findings, Progress, audit_program, cast},
     },
 };
@@ -244,7 +244,7 @@ impl Drive {
         let record = |kind| {
             self.stage.record(&self.trial, None, kind);
         };
-        self.look_into_logs();
+        self.look_into_logs(findings.logs.keys());
         for (partition, (start, end, records)) in findings.logs {
             record(EventKind::FinalLog { partition, start, end, records });
         }
@@ -261,16 +261,11 @@ impl Drive {
 }
 
 impl Drive {
-    /// Records what each replica of the plan's topics holds, by its disk.
-    fn look_into_logs(&self) {
-        let partitions = |(name, topic): (&String, &TopicPlan)| -> Vec<TopicPartition> {
-            let one = |p| TopicPartition::new(name.as_str(), p);
-            (0..topic.partitions as i32).map(one).collect()
-        };
-        let partitions: Vec<_> = self.plan.topics.iter().flat_map(partitions).collect();
+    /// Records what each replica of these holds, by its disk.
+    fn look_into_logs<'a>(&self, partitions: impl Iterator<Item = &'a TopicPartition> + Clone) {
         for broker in self.placement.brokers() {
             let disk = self.world.disk(&broker);
-            for partition in &partitions {
+            for partition in partitions.clone() {
                 let (partition, batches) = (partition.clone(), contents(&disk, partition));
                 if !batches.is_empty() {
                     let kind = EventKind::LogContents { partition, batches };

@@ -1,22 +1,22 @@
 //! Who has reached what: tells when a trial has become quiet. Kept from the history's events alone.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard},
 };
 
 use super::healing::Healing;
 use crate::{
-    kafka::types::{Offset, TopicPartition},
+    kafka::{
+        coordinator::OFFSETS_TOPIC,
+        types::{Offset, TopicName, TopicPartition},
+    },
     testbed::{
         cluster::{Stage, Status},
         history::{Event, EventKind, NodeName, OffsetReach, Watcher},
         plan::{LoopStep, Plan, Start},
     },
 };
-
-/// Whose leaders coordinate groups.
-const OFFSETS_TOPIC: &str = "__consumer_offsets";
 
 /// Account of the trial so far.
 #[derive(Default)]
@@ -28,6 +28,8 @@ pub struct Progress {
 struct Account {
     log_ends: BTreeMap<TopicPartition, Offset>,
     committed: BTreeMap<(Arc<str>, TopicPartition), Offset>,
+    /// Partitions of each topic that there is or was: steps may add some, or delete them all.
+    topics: BTreeMap<TopicName, BTreeSet<TopicPartition>>,
     consumers: BTreeMap<NodeName, Consumer>,
     groups: BTreeMap<Arc<str>, GroupAccount>,
     /// When each broker last came to lead a partition that has groups, counted.
@@ -166,9 +168,7 @@ impl Account {
             });
         let auto = !commits && group.config.get("enable.auto.commit").is_none_or(|v| v == "true");
         for topic in &group.topics {
-            let partitions = plan.topics.get(topic).map_or(0, |topic| topic.partitions);
-            for partition in 0..partitions {
-                let partition = TopicPartition::new(topic.as_str(), partition as i32);
+            for partition in self.partitions(topic, plan) {
                 if let Some(reason) = self.partition_pending(&partition, &live) {
                     return Some(format!("{name}: {reason}"));
                 }
@@ -178,6 +178,14 @@ impl Account {
             }
         }
         None
+    }
+
+    /// What a subscription to the topic reads.
+    fn partitions(&self, topic: &str, plan: &Plan) -> BTreeSet<TopicPartition> {
+        self.topics.get(&TopicName::from(topic)).cloned().unwrap_or_else(|| {
+            let planned = plan.topics.get(topic).map_or(0, |topic| topic.partitions as i32);
+            (0..planned).map(|partition| TopicPartition::new(topic, partition)).collect()
+        })
     }
 
     /// Whether the partition's end is reached by one of these and nothing of it is in hand.
@@ -248,6 +256,13 @@ impl Watcher for Progress {
             }
             EventKind::LogRecovered { partition, end, .. } => {
                 account.log_ends.insert(partition.clone(), *end);
+            }
+            EventKind::PartitionCreated { partition, .. } => {
+                let of_topic = account.topics.entry(partition.topic.clone()).or_default();
+                of_topic.insert(partition.clone());
+            }
+            EventKind::TopicDeleted { topic } => {
+                account.topics.insert(TopicName::from(&**topic), BTreeSet::new());
             }
             EventKind::OffsetsCommitted { group, offsets, .. } => {
                 for OffsetReach { partition, offset } in offsets {

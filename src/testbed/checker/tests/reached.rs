@@ -72,6 +72,13 @@ fn replication_tells_what_became_of_leaders_and_isrs() {
     reached_by(IsrShrunk, "*c shrinks b1");
     reached_by(IsrGrown, "*c grows b1,b2");
     reached_by(ReplicaTruncated, "*b2 cuts 5..3");
+    let more = "c makes P b1,b2\n *billing/1 joins 2 orders-0 orders-1";
+    reached_by(AddedPartitionAssigned, &format!("c makes b1,b2\n {more}"));
+    // It is the topic's first one.
+    for at_first in ["", "c makes b1,b2\n c deletes orders\n "] {
+        let lines = format!("{at_first}{}", more.replace('*', ""));
+        assert!(!reached(&history_of(&lines)).contains(&AddedPartitionAssigned));
+    }
     reached_by(ControllerMoved, "b1 leads M 1@0\n *b2 leads M 2@5");
     // A follower that lags loses nothing when it recovers.
     let lags = "b1 appends 3\n b2 copies 0..0 0\n b2 recovers 1";

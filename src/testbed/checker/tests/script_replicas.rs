@@ -1,4 +1,4 @@
-//! Lines about replicas, of orders-0 or, with `M` behind the verb, of the metadata log.
+//! Lines about replicas, of orders-0 or, with `M` behind the verb, of the metadata log, with `P` of orders-1.
 //!
 //! ```text
 //! c makes b1,b2,b3            the controller: replicas, all in sync, led by the first in epoch 0
@@ -49,6 +49,7 @@ impl Script {
     pub(super) fn replicate(&mut self, node: &str, verb: &str, words: &[&str]) -> bool {
         let (partition, words) = match words.split_first() {
             Some((&"M", rest)) => (TopicPartition::new("__cluster_metadata", 0), rest),
+            Some((&"P", rest)) => (TopicPartition::new("orders", 1), rest),
             _ => (TopicPartition::new("orders", 0), words),
         };
         self.controller(node, verb, &partition, words) || self.broker(node, verb, partition, words)
