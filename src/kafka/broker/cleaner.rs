@@ -109,7 +109,10 @@ impl Cleaner {
         let _turn = broker.partitions.checkpointing.lock().await;
         let clean = {
             let mut state = self.lock();
-            state.clean.retain(|id, _| broker.partitions.get(id).is_some());
+            // Before that there are logs that it has not come to.
+            if broker.metadata.is_published() {
+                state.clean.retain(|id, _| broker.partitions.get(id).is_some());
+            }
             state.is_stored_too_far = false;
             state.clean.clone()
         };
@@ -132,7 +135,7 @@ pub(super) async fn clean_filthiest(broker: &Arc<Broker>) -> bool {
             broker.cleaner.lock().clean.insert(partition.id.clone(), end);
             broker.cleaner.checkpoint(broker).await;
         }
-        Ok(None) => {}
+        Ok(None) => discard(broker, &partition),
         Err(error) => failed(broker, &partition, &error),
     }
     true
@@ -164,10 +167,18 @@ async fn clean(
                 cleaned.store().await?;
                 let swap = {
                     let mut log = partition.log();
-                    if partition.is_retired() {
+                    match log.is_as_cleaned(&cleaning) {
+                        _ if partition.is_retired() => return Ok(None),
+                        true => Ok(log.swap_in(cleaned)?),
+                        false => Err(cleaned),
+                    }
+                };
+                let swap = match swap {
+                    Ok(swap) => swap,
+                    Err(cleaned) => {
+                        cleaned.discard().await?;
                         return Ok(None);
                     }
-                    log.swap_in(cleaned)?
                 };
                 let (id, upto) = (partition.id.clone(), cleanable.upto);
                 broker.observe(Event::LogCleaned { partition: id, upto });
@@ -183,17 +194,21 @@ async fn clean(
     }
 }
 
-/// A step while the log is there. One that is deleted loses its directory to whoever gets its name next; as
+/// A step while the log is there, and all that it had. One that is deleted loses its directory to whoever gets its name next; as
 /// long as it is locked and not retired, the directory is its own.
 fn step(partition: &Partition, cleaning: &mut Cleaning) -> Result<Option<Step>, LogError> {
     let log = partition.log();
-    if partition.is_retired() {
+    if partition.is_retired() || !log.is_as_cleaned(cleaning) {
         return Ok(None);
     }
-    if !cleaning.is_between_segments() {
-        drop(log);
+    let held = cleaning.is_between_segments().then_some(log);
+    let stepped = cleaning.step();
+    drop(held);
+    match stepped {
+        // It may have read what was being cut off.
+        Err(_) if !partition.log().is_as_cleaned(cleaning) => Ok(None),
+        stepped => stepped.map(Some),
     }
-    cleaning.step().map(Some)
 }
 
 /// A log whose batches cannot be read stays as it is, as in Kafka; a disk that fails takes the broker down.
@@ -207,6 +222,16 @@ fn failed(broker: &Arc<Broker>, partition: &Partition, error: &LogError) {
     }
     tracing::warn!(partition = %partition.id, %error, "not cleaned any more");
     broker.cleaner.lock().given_up.insert(partition.id.clone());
+    drop(log);
+    discard(broker, partition);
+}
+
+/// Takes away what a cleaning that was given up has begun.
+fn discard(broker: &Broker, partition: &Partition) {
+    let log = partition.log();
+    if partition.is_retired() {
+        return;
+    }
     if let Err(error) = discard_cleaned(broker.env.disk.as_ref(), log.dir()) {
         broker.fail(&error);
     }

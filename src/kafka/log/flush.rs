@@ -122,6 +122,11 @@ impl FlushState {
         self.directory_changed = true;
     }
 
+    /// How often the log was cut.
+    pub fn truncations(&self) -> u64 {
+        self.truncations
+    }
+
     pub fn files_removed(&mut self) {
         self.directory_changed = true;
     }

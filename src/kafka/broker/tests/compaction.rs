@@ -25,6 +25,7 @@ use kafka_protocol::{
 use super::{
     bench::{NodeConfig, Wire, beside_a_changed, pause, start_changed},
     cluster::Shape,
+    replicas::{isolate, until, with_replicas},
     requests::fetch,
     storage::{name, setting, start_offset},
 };
@@ -33,7 +34,7 @@ use crate::{
     kafka::{
         config::{BrokerConfig, Settings, Side},
         protocol::batch::{BatchBuilder, BatchOptions, Batches, Compression},
-        types::{BrokerId, Timestamp},
+        types::{BrokerId, Offset, Timestamp},
     },
     sim::{Latency, World},
 };
@@ -326,4 +327,27 @@ fn a_topic_made_again_during_a_cleaning_keeps_all_of_its_own_and_nothing_else() 
         during += usize::from(met.load(Ordering::Relaxed));
     }
     assert!(during > 2, "only {during} of the deletions met a cleaning");
+}
+
+/// As an unclean election may cut it, below what was committed.
+#[test]
+fn a_cleaning_of_a_log_that_is_cut_meanwhile_is_given_up() {
+    let topic = [("cleanup.policy", "compact"), ("segment.bytes", "150")];
+    for state in [".cleaned", ".swap"] {
+        with_replicas(&topic, move |world, env, stage| async move {
+            let mut wire = Wire::open_to(&env, "b2").await;
+            for value in 0..30 {
+                put(&env, &mut wire, value % 3, Some(value)).await;
+            }
+            isolate(&world, "b2");
+            world.disk("b2").set_sync_latency(Latency::Constant(Duration::from_secs(1)));
+            let has = |end: &str| world.disk("b2").files().iter().any(|path| path.ends_with(end));
+            until!(env, "it is cleaned", has(state));
+            let partition = stage.broker(2).partitions.find("t", 0).unwrap();
+            partition.log().truncate_to(Offset(1), env.clock.wall_time()).unwrap();
+            until!(env, "it is given up", !has(".cleaned") && !has(".swap"));
+            pause(&env, A_CLEANING).await;
+            assert_eq!((world.is_running("b2"), partition.log().end_offset()), (true, Offset(1)));
+        });
+    }
 }

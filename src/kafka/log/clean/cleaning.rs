@@ -57,6 +57,8 @@ pub struct Cleaning {
     now: WallTime,
     first_dirty: Offset,
     upto: Offset,
+    /// How often the log had been cut.
+    truncations: u64,
     sources: Vec<Source>,
     producers: BTreeMap<ProducerId, Offset>,
     map: OffsetMap,
@@ -120,11 +122,18 @@ impl Log {
             now,
             first_dirty: cleanable.first_dirty,
             upto,
+            truncations: self.flush.truncations(),
             sources: sources.map(source).collect(),
             producers: self.producers.last_offsets(),
             map: OffsetMap::new(limits.memory, limits.load_factor),
             phase: Phase::Mapping { slot: self.slot_of(cleanable.first_dirty), position: 0 },
         })
+    }
+
+    /// Whether nothing was cut off since the cleaning began. Else it is to be given up: an unclean election may cut what it
+    /// has read (`LogCleanerManager.abortAndPauseCleaning`).
+    pub fn is_as_cleaned(&self, cleaning: &Cleaning) -> bool {
+        self.flush.truncations() == cleaning.truncations
     }
 }
 

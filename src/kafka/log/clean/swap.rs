@@ -62,10 +62,20 @@ impl Cleaned {
         }
         sync_dir(self.disk.as_ref(), &self.dir).await
     }
+
+    /// Takes the segment away again, durably: it was stored, and its log has been cut meanwhile. A crash before that
+    /// brings back what was cut off.
+    pub async fn discard(self) -> Result<(), LogError> {
+        for suffix in SUFFIXES {
+            let path = format!("{}{SWAP}", path_of(&self.dir, self.segment.base, suffix));
+            self.disk.remove(&path).map_err(LogError::io("remove", &path))?;
+        }
+        sync_dir(self.disk.as_ref(), &self.dir).await
+    }
 }
 
 impl Log {
-    /// Uses the segment from now on; it must have been stored. The files of those before it are called
+    /// Uses the segment from now on; it must have been stored, and the log be as it was ([`Log::is_as_cleaned`]). The files of those before it are called
     /// `.deleted` then.
     pub fn swap_in(&mut self, cleaned: Cleaned) -> Result<Swap, LogError> {
         let Cleaned { disk, dir, mut segment, replaced } = cleaned;

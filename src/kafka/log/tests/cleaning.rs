@@ -106,6 +106,29 @@ fn the_last_record_of_each_key_stays_at_its_offset() {
 }
 
 #[test]
+fn a_log_that_was_cut_meanwhile_is_not_what_was_cleaned() {
+    let mut log = Fixture::with(compacted());
+    put(&mut log, &[(1, Some("a")), (2, Some("b"))]);
+    put(&mut log, &[(1, Some("c"))]);
+    ripen(&mut log);
+    let cleanable = log.cleanable(Some(Offset(0)), WallTime(600)).unwrap();
+    let mut cleaning = log.begin_cleaning(&cleanable, LIMITS, WallTime(600)).unwrap();
+    let mut cleaned = loop {
+        if let Step::Cleaned(cleaned) = cleaning.step().unwrap() {
+            break cleaned;
+        }
+    };
+    now(cleaned.store()).unwrap();
+    assert!(log.is_as_cleaned(&cleaning));
+    log.truncate_to(Offset(2), WallTime(600)).unwrap();
+    assert!(!log.is_as_cleaned(&cleaning));
+    now(cleaned.discard()).unwrap();
+    let left = [(0, 1), (1, 2)];
+    assert_eq!(shown(&log), left);
+    assert_eq!(shown(&log.reopen()), left, "nothing is swapped in by a start either");
+}
+
+#[test]
 fn every_offset_leads_to_the_next_record_there_is() {
     let mut log = Fixture::with(compacted());
     for round in 0..40 {
