@@ -83,7 +83,7 @@ pub enum Reached {
     /// A reassignment gave a partition other replicas.
     ReplicasMoved,
     TopicDeleted,
-    /// A group reads a partition that its topic did not have at first.
+    /// A group was given a partition that its topic did not have at first.
     AddedPartitionAssigned,
 }
 

@@ -2,7 +2,8 @@
 //! same partition was acknowledged while it was still on its way.
 //!
 //! Sequences promise that this cannot be. That a record is given up first and later ones are written then is no gap:
-//! the producer knew, and began anew.
+//! the producer knew, and began anew. Nor is it one where both are gone: others say that, and where a log has lost
+//! records in good order, nobody knows.
 
 use std::collections::{HashMap, HashSet};
 
@@ -39,10 +40,14 @@ pub(super) fn in_sequences(index: &Index<'_>, of: &str) -> Verdict {
         if &*record.producer != of && !Index::is_of(partition, of) {
             continue;
         }
+        let Some(log) = index.logs.get(*partition).filter(|log| log.is_whole()) else { continue };
         examined += 1;
         let acked = lines.get(&(&*record.producer, *partition)).map_or(&[][..], |all| all);
         let passed = |acked: &&&Acked<'_>| {
-            acked.event < *given_up && index.sent(acked.record).is_some_and(|later| later > *sent)
+            let stayed =
+                log.at(acked.offset).is_some_and(|it| it.id.as_ref() == Some(acked.record));
+            let is_later = index.sent(acked.record).is_some_and(|later| later > *sent);
+            acked.event < *given_up && stayed && is_later
         };
         if let Some(acked) = acked.iter().find(passed) {
             let key = (*partition, &*record.producer);

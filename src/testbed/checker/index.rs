@@ -40,6 +40,11 @@ impl<'a> FinalLog<'a> {
         Some(&self.records[index])
     }
 
+    /// Whether every record that it ever got is there, as far as its ends tell.
+    pub fn is_whole(&self) -> bool {
+        self.start == Offset(0) && self.records.len() as i64 == self.end - self.start
+    }
+
     /// The workload's records from `from` up to `to`, without the latter.
     pub fn between(&self, from: Offset, to: Offset) -> &'a [LoggedRecord] {
         let first = self.records.partition_point(|record| record.offset < from);

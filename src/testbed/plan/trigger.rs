@@ -31,6 +31,7 @@ pub enum EventName {
     /// A leader appended a batch to this topic or partition.
     Appended,
     Acked,
+    /// A send ended badly: a producer's, or one to this topic or partition, if one had been chosen.
     Failed,
     /// A producer has sent everything and knows every outcome.
     Done,
