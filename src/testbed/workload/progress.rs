@@ -188,6 +188,17 @@ impl Account {
         })
     }
 
+    /// Another topic of that name begins with nothing of this one.
+    fn delete(&mut self, topic: &str) {
+        let stays = |partition: &TopicPartition| partition.topic.as_str() != topic;
+        self.topics.insert(TopicName::from(topic), BTreeSet::new());
+        self.log_ends.retain(|partition, _| stays(partition));
+        self.committed.retain(|(_, partition), _| stays(partition));
+        for consumer in self.consumers.values_mut() {
+            consumer.positions.retain(|partition, _| stays(partition));
+        }
+    }
+
     /// Whether the partition's end is reached by one of these and nothing of it is in hand.
     fn partition_pending(&self, partition: &TopicPartition, live: &[NodeName]) -> Option<String> {
         let owner = live.iter().find_map(|node| {
@@ -261,9 +272,7 @@ impl Watcher for Progress {
                 let of_topic = account.topics.entry(partition.topic.clone()).or_default();
                 of_topic.insert(partition.clone());
             }
-            EventKind::TopicDeleted { topic } => {
-                account.topics.insert(TopicName::from(&**topic), BTreeSet::new());
-            }
+            EventKind::TopicDeleted { topic } => account.delete(topic),
             EventKind::OffsetsCommitted { group, offsets, .. } => {
                 for OffsetReach { partition, offset } in offsets {
                     account.committed.insert((group.clone(), partition.clone()), *offset);
