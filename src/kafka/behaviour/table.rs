@@ -159,7 +159,8 @@ pub(super) const SWITCHES: &[Switch] = switches! {
     "stale-broker-epoch" => controller.stale_broker_epoch:
         "What a broker does when the controller knows a later registration under its id." {
         "registers-again" ("no release")
-            "It registers again. While another broker lives under its id the controller refuses that."
+            "It registers again once it has read of the other. While a broker is unfenced under that id the controller \
+             refuses any other."
         "asks-on" ("every release")
             "It goes on with heartbeats under the epoch it has: when a slow controller takes a request of its former \
              life after those of its present one, it stays fenced until somebody starts it again."

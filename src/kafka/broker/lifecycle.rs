@@ -6,8 +6,9 @@
 //! go elsewhere -> it may stop.
 //!
 //! Departures: a broker whose registration was overtaken, by a request of its own former life, registers again
-//! (`stale-broker-epoch`), where Kafka's stays fenced; a controlled shutdown is given up when no heartbeat was answered for `broker.session.timeout.ms`, by
-//! when the controller has fenced the broker; Kafka waits five minutes. Retries pause without jitter.
+//! (`stale-broker-epoch`), where Kafka's stays fenced. A controlled shutdown is given up when no heartbeat was answered
+//! for `broker.session.timeout.ms`, by when the controller has fenced the broker; Kafka waits five minutes. Retries
+//! pause without jitter.
 
 use std::{
     sync::{
@@ -154,8 +155,10 @@ pub(super) async fn run(broker: Arc<Broker>, previous_epoch: BrokerEpoch) {
         };
         let clock = &broker.env.clock;
         // What is news to the controller is told at once.
-        let may_be_ready = dealings.stage == Stage::Recovery && !dealings.said_ready;
-        let may_want_stop = dealings.stage == Stage::Running && !dealings.said_stop;
+        let may_be_ready =
+            dealings.is_registered && dealings.stage == Stage::Recovery && !dealings.said_ready;
+        let may_want_stop =
+            dealings.is_registered && dealings.stage == Stage::Running && !dealings.said_stop;
         tokio::select! {
             biased;
             () = broker.ending.wait() => return,
@@ -223,8 +226,14 @@ impl Dealings {
         let answer = answer.map_err(|error| error.to_string())?;
         let is_stale = answer.error_code == ResponseError::StaleBrokerEpoch.code();
         let policy = broker.config.behaviour.controller.stale_broker_epoch;
-        // Its own requests carry the epoch it had until it has another: to some, none would pass for unknown.
-        self.is_registered = !is_stale || policy == StaleBrokerEpoch::AsksOn;
+        // An operator may also have taken its registration away, which is not for the broker to undo.
+        let is_overtaken = || {
+            let known = broker.metadata.newest().broker(broker.id()).map(|known| known.epoch);
+            known.is_some_and(|known| known != lifecycle.epoch())
+        };
+        if is_stale && policy == StaleBrokerEpoch::RegistersAgain && is_overtaken() {
+            self.is_registered = false;
+        }
         check(answer.error_code)?;
         Ok(match self.stage {
             Stage::Starting => {

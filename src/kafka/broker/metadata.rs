@@ -45,6 +45,7 @@ pub(super) struct MetadataStore {
     committed: Signal<Offset>,
     published: Signal<Offset>,
     open: Signal<bool>,
+    ended: Signal<bool>,
     observer: Arc<dyn Observer>,
 }
 
@@ -141,6 +142,7 @@ impl MetadataStore {
             committed: Signal::new(Offset(0)),
             published: Signal::new(Offset(0)),
             open: Signal::new(false),
+            ended: Signal::new(false),
             observer,
         }
     }
@@ -152,6 +154,11 @@ impl MetadataStore {
     /// As the broker goes by it.
     pub fn image(&self) -> Arc<Image> {
         Arc::clone(&self.lock().image)
+    }
+
+    /// All that is committed as far as this broker has read, whether it goes by it or not.
+    pub fn newest(&self) -> Arc<Image> {
+        Arc::clone(&self.lock().loaded.image)
     }
 
     /// How often the image has become another.
@@ -288,31 +295,40 @@ impl MetadataStore {
     pub async fn wait_until_published(&self) {
         self.published.wait_for(|end| end > Offset(0)).await;
     }
+
+    /// Completes when the task has ended and opens no log any more.
+    pub async fn wait_for_end(&self) {
+        self.ended.wait_for(|ended| ended).await;
+    }
 }
 
 /// Loads and publishes until the broker stops.
 pub(super) async fn run(broker: Arc<Broker>) {
+    if let Err(error) = follow(&broker).await {
+        broker.fail(&error);
+    }
+    broker.metadata.ended.set(true);
+}
+
+async fn follow(broker: &Arc<Broker>) -> Result<(), LogError> {
     let committed = &broker.metadata.committed;
     loop {
         let seen = committed.get();
         let is_caught_up = broker.lifecycle.caught_up.get();
         let loaded = broker.metadata.load();
-        if let Some(due) = broker.metadata.due_snapshot(&broker) {
+        if let Some(due) = broker.metadata.due_snapshot(broker) {
             let id = OffsetAndEpoch::new(due.end, due.epoch);
             let now = broker.env.clock.wall_time();
             let contents = encode_snapshot(&due.image, due.epoch, due.last_appended, now);
             broker.quorum.write_snapshot(id, contents);
         }
-        let brought = match loaded {
-            Ok(loaded) if is_caught_up => broker.publish(loaded).await,
-            loaded => loaded.map(drop),
-        };
-        if let Err(error) = brought {
-            return broker.fail(&error);
+        match loaded {
+            Ok(loaded) if is_caught_up => broker.publish(loaded).await?,
+            loaded => drop(loaded?),
         }
         tokio::select! {
             biased;
-            () = broker.ending.wait() => return,
+            () = broker.ending.wait() => return Ok(()),
             () = committed.wait_for(|end| end != seen) => {}
             () = broker.lifecycle.caught_up.wait_for(|is| is), if !is_caught_up => {}
         }
@@ -341,6 +357,9 @@ impl Broker {
         if !is_first && Arc::ptr_eq(&before, &loaded.image) {
             store.published.set(loaded.end);
             return Ok(());
+        }
+        if is_first {
+            startup::take_mark_away(self.env.disk.as_ref()).await?;
         }
         retirement::retire_partitions(self).await?;
         startup::follow_partitions(self, &before).await?;

@@ -151,7 +151,7 @@ impl Node {
         observer: Arc<dyn Observer>,
     ) -> Result<Node, NodeError> {
         let directory = meta_properties::claim(&env, &config).await?;
-        let data_dir = DataDir::open(env.disk.as_ref()).await?;
+        let data_dir = DataDir::open(env.disk.as_ref())?;
         let metadata_log = Arc::new(startup::open_metadata_log(&env, &config, &data_dir).await?);
         let durable = data_dir.recovery_point(&metadata_log.id);
         let prepared = quorum::prepare(&env, &config, directory, &metadata_log, durable).await?;
@@ -254,6 +254,7 @@ impl Node {
     async fn shut_down(self) -> Result<(), NodeError> {
         let broker = &self.broker;
         broker.quorum.wait_for_end().await;
+        broker.metadata.wait_for_end().await;
         let mut partitions = broker.partitions.all();
         partitions.push(Arc::clone(&broker.metadata.log));
         for partition in partitions {

@@ -44,19 +44,12 @@ pub(super) struct DataDir {
 }
 
 impl DataDir {
-    /// Reads the directory's state and takes the mark of a clean shutdown away.
-    pub async fn open(disk: &dyn Disk) -> Result<Self, CheckpointError> {
-        let failed =
-            |source: io::Error| CheckpointError::Io { path: CLEAN_SHUTDOWN.into(), source };
-        let broker_epoch = last_broker_epoch(disk)?;
-        let shutdown = match disk.remove(CLEAN_SHUTDOWN) {
-            Ok(()) => Shutdown::Clean,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Shutdown::Unclean,
-            Err(error) => return Err(failed(error)),
-        };
-        if shutdown == Shutdown::Clean {
-            disk.sync_dir("").await.map_err(failed)?;
-        }
+    /// Reads the directory's state. The mark of a clean shutdown stays until the logs are opened
+    /// ([`take_mark_away`]): a life that never comes to them changes nothing of what it says.
+    pub fn open(disk: &dyn Disk) -> Result<Self, CheckpointError> {
+        let mark = read_text(disk, CLEAN_SHUTDOWN)?;
+        let shutdown = mark.as_ref().map_or(Shutdown::Unclean, |_| Shutdown::Clean);
+        let broker_epoch = last_broker_epoch(&mark.unwrap_or_default());
         Ok(DataDir {
             shutdown,
             broker_epoch,
@@ -65,6 +58,13 @@ impl DataDir {
             high_watermarks: load_offsets(disk, HIGH_WATERMARKS)?,
             clean: load_offsets(disk, CLEANER_OFFSETS)?,
         })
+    }
+
+    /// Whether the checkpoints have anything under that name, be it of another topic.
+    fn tells_of(&self, id: &TopicPartition) -> bool {
+        [&self.recovery_points, &self.log_starts, &self.high_watermarks]
+            .iter()
+            .any(|offsets| offsets.contains_key(id))
     }
 
     /// All of the log before it was synced, and will not be taken back.
@@ -88,20 +88,32 @@ impl DataDir {
 }
 
 /// The broker epoch in the mark of a clean shutdown. What cannot be made out of it counts as unknown, as in Kafka.
-fn last_broker_epoch(disk: &dyn Disk) -> Result<BrokerEpoch, CheckpointError> {
-    let text = read_text(disk, CLEAN_SHUTDOWN)?.unwrap_or_default();
-    let value: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
-    Ok(value["brokerEpoch"].as_i64().map_or(BrokerEpoch::NONE, BrokerEpoch))
+fn last_broker_epoch(mark: &str) -> BrokerEpoch {
+    let value: serde_json::Value = serde_json::from_str(mark).unwrap_or_default();
+    value["brokerEpoch"].as_i64().map_or(BrokerEpoch::NONE, BrokerEpoch)
 }
 
-/// Leaves the mark of a clean shutdown, if that is true of all logs; everything must be synced and checkpointed. With the
-/// broker's epoch in it the next life can prove that nothing was lost (KIP-966): one that never registered has nothing
-/// to prove but what the life before it had.
+/// Before the first log is opened (`LogManager.loadLogs`).
+pub(super) async fn take_mark_away(disk: &dyn Disk) -> Result<(), LogError> {
+    let path = || CLEAN_SHUTDOWN.to_owned();
+    let failed = |source: io::Error| LogError::Io { action: "remove", path: path(), source };
+    match disk.remove(CLEAN_SHUTDOWN) {
+        Ok(()) => disk.sync_dir("").await.map_err(failed),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Leaves the mark of a clean shutdown, if all logs there are have been recovered; everything must be synced and
+/// checkpointed. With the broker's epoch in it the next life can prove that nothing was lost (KIP-966): one that never
+/// registered has nothing to prove but what the life before it had.
 pub(super) async fn mark_clean(broker: &Broker) -> io::Result<()> {
     let (dir, disk) = (&broker.data_dir, broker.env.disk.as_ref());
-    // Kafka writes the mark only where it has come to the logs (`LogManager.loadLogsCompletedFlags`).
-    let knows_logs = broker.metadata.is_published() || !broker.config.is_broker();
-    if !knows_logs && dir.shutdown == Shutdown::Unclean {
+    let is_unopened = |name: &String| {
+        let id = TopicPartition::try_from(name.clone()).ok();
+        id.is_some_and(|id| id != broker.metadata.log.id && broker.partitions.get(&id).is_none())
+    };
+    if dir.shutdown == Shutdown::Unclean && disk.list("")?.iter().any(is_unopened) {
         return Ok(());
     }
     let epoch = match broker.lifecycle.epoch() {
@@ -135,7 +147,8 @@ pub(super) async fn open_metadata_log(
         log_append_time: false,
         ..config.config.topic_defaults.clone()
     });
-    let options = dir.options(env, config, &id);
+    // The mark is of the others: this one may be written in a life that leaves them alone.
+    let options = OpenOptions { shutdown: Shutdown::Unclean, ..dir.options(env, config, &id) };
     // What of it is committed the quorum will say.
     let (log, _) = Log::open(Arc::clone(&env.disk), &id.to_string(), topic, &options).await?;
     // Each batch goes under the epoch of the quorum's leader, which the caller gives.
@@ -197,6 +210,11 @@ async fn open_partition(
     let syncs_cut = recovery.cut.is_some() && log.syncs_cuts();
     let partition = Arc::new(Partition::new(id, topic.id, Some(broker.new_replica()), log));
     broker.partitions.insert(Arc::clone(&partition));
+    if is_new && broker.data_dir.tells_of(&partition.id) {
+        // The next start must not take that for this one's.
+        broker.partitions.checkpoint_ends(broker).await;
+        broker.partitions.checkpoint_starts(broker).await;
+    }
     if syncs_cut {
         partition.flush(broker).await?;
     }

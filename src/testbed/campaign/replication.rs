@@ -16,8 +16,8 @@
 //! (`PartitionChangeBuilder.canElectLastKnownLeader`): one crash of each of three and one loss of power suffice to
 //! lose what was acknowledged. All else may happen to everybody.
 //!
-//! A log takes an unknown producer's batch with sequence 0 alone, beyond what Kafka does: it leaves a gap where two
-//! batches are in flight to a partition that has just been added and the first is refused (entry 28).
+//! A log takes an unknown producer's batch with sequence 0 alone. Kafka takes any, which leaves a gap where two batches
+//! are in flight to a new partition and the first is refused (entry 28).
 
 use proptest::{collection::vec, prelude::*, sample::select, strategy::Union};
 

@@ -110,7 +110,7 @@ fn delete(topic: &'static str, offset: i64) -> DeleteRecordsRequest {
     DeleteRecordsRequest::default().with_timeout_ms(1000).with_topics(vec![topic])
 }
 
-async fn deleted(wire: &mut Wire, topic: &'static str, offset: i64) -> (i64, i16) {
+pub(super) async fn deleted(wire: &mut Wire, topic: &'static str, offset: i64) -> (i64, i16) {
     let answer = wire.ask(2, &delete(topic, offset)).await;
     let result = &answer.topics[0].partitions[0];
     (result.low_watermark, result.error_code)
