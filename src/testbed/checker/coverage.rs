@@ -294,9 +294,8 @@ impl<'a> Watch<'a> {
     fn take_topic(&mut self, event: &'a Event) {
         match &event.kind {
             EventKind::PartitionCreated { partition, .. } => {
-                if *self.born.entry(partition.topic.as_str()).or_insert(event.at) < event.at {
-                    self.added.insert(partition);
-                }
+                let born = *self.born.entry(partition.topic.as_str()).or_insert(event.at);
+                self.added.extend((born < event.at).then_some(partition));
             }
             EventKind::TopicDeleted { topic } => {
                 self.born.remove(&**topic);
