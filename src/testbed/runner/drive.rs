@@ -263,7 +263,8 @@ impl Drive {
 impl Drive {
     /// Records what each replica of these holds, by its disk.
     fn look_into_logs<'a>(&self, partitions: impl Iterator<Item = &'a TopicPartition> + Clone) {
-        for broker in self.placement.brokers() {
+        let added = self.plan.added_brokers().into_iter().map(|(name, _)| NodeName::from(name));
+        for broker in self.placement.brokers().chain(added) {
             let disk = self.world.disk(&broker);
             for partition in partitions.clone() {
                 let (partition, batches) = (partition.clone(), contents(&disk, partition));

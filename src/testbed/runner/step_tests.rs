@@ -226,6 +226,11 @@ for = "1s"
         })
         .collect();
     assert_eq!(logs, ["orders-0", "orders-1", "orders-2"]);
+    let looked_into =
+        trial.history.events.iter().any(|event| {
+            &*event.node == "b4" && matches!(event.kind, EventKind::LogContents { .. })
+        });
+    assert!(looked_into, "b4 was added, and holds orders-0");
 }
 
 #[test]
