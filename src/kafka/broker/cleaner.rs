@@ -102,7 +102,8 @@ impl Cleaner {
 
     /// For a log that has just been made.
     pub fn forget(&self, id: &TopicPartition) {
-        self.lock().clean.remove(id);
+        let state = &mut *self.lock();
+        state.is_stored_too_far |= state.clean.remove(id).is_some();
     }
 
     async fn checkpoint(&self, broker: &Arc<Broker>) {

@@ -3,7 +3,7 @@
 //! What replication asks of a partition is in `replication`.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     ops::{Deref, DerefMut},
     sync::{
@@ -364,6 +364,8 @@ impl Partition {
 #[derive(Default)]
 pub(super) struct Partitions {
     by_topic: Mutex<BTreeMap<TopicName, BTreeMap<i32, Arc<Partition>>>>,
+    /// What the checkpoints told of these is of topics that had the same name.
+    forgotten: Mutex<BTreeSet<TopicPartition>>,
     /// One at a time writes a checkpoint, and none puts an older state over a newer one.
     pub checkpointing: tokio::sync::Mutex<()>,
 }
@@ -461,6 +463,17 @@ impl Partitions {
         store(broker, LOG_STARTS, &starts).await;
     }
 
+    /// The next start must not take what the checkpoints tell of a topic that is gone for another's of that name.
+    pub async fn forget(&self, broker: &Arc<Broker>, id: &TopicPartition) {
+        broker.cleaner.forget(id);
+        if broker.data_dir.tells_of(id) {
+            self.forgotten.lock().expect("no panic while it is locked").insert(id.clone());
+            self.checkpoint_ends(broker).await;
+            self.checkpoint_starts(broker).await;
+            broker.cleaner.store_truncations(broker).await;
+        }
+    }
+
     /// What the checkpoints told of logs that this life of the broker has not come to: it stays true.
     fn of_unopened(
         &self,
@@ -470,7 +483,9 @@ impl Partitions {
         if broker.metadata.is_published() {
             return BTreeMap::new();
         }
-        let unopened = told.iter().filter(|(id, _)| self.get(id).is_none());
+        let forgotten = self.forgotten.lock().expect("no panic while it is locked");
+        let is_unopened = |id| self.get(id).is_none() && !forgotten.contains(id);
+        let unopened = told.iter().filter(|(id, _)| is_unopened(id));
         unopened.map(|(id, offset)| (id.clone(), *offset)).collect()
     }
 }

@@ -61,8 +61,8 @@ impl DataDir {
     }
 
     /// Whether the checkpoints have anything under that name, be it of another topic.
-    fn tells_of(&self, id: &TopicPartition) -> bool {
-        [&self.recovery_points, &self.log_starts, &self.high_watermarks]
+    pub fn tells_of(&self, id: &TopicPartition) -> bool {
+        [&self.recovery_points, &self.log_starts, &self.high_watermarks, &self.clean]
             .iter()
             .any(|offsets| offsets.contains_key(id))
     }
@@ -104,16 +104,12 @@ pub(super) async fn take_mark_away(disk: &dyn Disk) -> Result<(), LogError> {
     }
 }
 
-/// Leaves the mark of a clean shutdown, if all logs there are have been recovered; everything must be synced and
+/// Leaves the mark of a clean shutdown, if this broker's logs have been recovered; everything must be synced and
 /// checkpointed. With the broker's epoch in it the next life can prove that nothing was lost (KIP-966): one that never
 /// registered has nothing to prove but what the life before it had.
 pub(super) async fn mark_clean(broker: &Broker) -> io::Result<()> {
     let (dir, disk) = (&broker.data_dir, broker.env.disk.as_ref());
-    let is_unopened = |name: &String| {
-        let id = TopicPartition::try_from(name.clone()).ok();
-        id.is_some_and(|id| id != broker.metadata.log.id && broker.partitions.get(&id).is_none())
-    };
-    if dir.shutdown == Shutdown::Unclean && disk.list("")?.iter().any(is_unopened) {
+    if dir.shutdown == Shutdown::Unclean && !broker.metadata.is_published() {
         return Ok(());
     }
     let epoch = match broker.lifecycle.epoch() {
@@ -193,7 +189,7 @@ async fn open_partition(
     if is_new {
         // What the checkpoints say is of a topic that had the same name.
         (options.recovery_point, options.log_start) = Default::default();
-        broker.cleaner.forget(&id);
+        broker.partitions.forget(broker, &id).await;
     }
     let topic_config = Arc::new(topic_config(config, topic));
     let (mut log, recovery) =
@@ -210,11 +206,6 @@ async fn open_partition(
     let syncs_cut = recovery.cut.is_some() && log.syncs_cuts();
     let partition = Arc::new(Partition::new(id, topic.id, Some(broker.new_replica()), log));
     broker.partitions.insert(Arc::clone(&partition));
-    if is_new && broker.data_dir.tells_of(&partition.id) {
-        // The next start must not take that for this one's.
-        broker.partitions.checkpoint_ends(broker).await;
-        broker.partitions.checkpoint_starts(broker).await;
-    }
     if syncs_cut {
         partition.flush(broker).await?;
     }

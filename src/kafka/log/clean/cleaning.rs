@@ -93,14 +93,15 @@ pub enum Step {
 impl Log {
     /// Begins to clean what `cleanable` says. All of it must be durable, or nothing begins: a power loss that took
     /// a key's last record would take the key. (In Kafka it may; only the flush that follows a roll stands
-    /// against it.)
+    /// against it.) Nor does it where the log was cut since: `cleanable` is of what it was.
     pub fn begin_cleaning(
         &self,
         cleanable: &Cleanable,
         limits: CleanerLimits,
         now: WallTime,
     ) -> Option<Cleaning> {
-        if self.recovery_point() < cleanable.upto {
+        let is_cut = self.flush.truncations() != cleanable.truncations;
+        if is_cut || self.recovery_point() < cleanable.upto {
             return None;
         }
         let upto = cleanable.upto;
@@ -122,7 +123,7 @@ impl Log {
             now,
             first_dirty: cleanable.first_dirty,
             upto,
-            truncations: self.flush.truncations(),
+            truncations: cleanable.truncations,
             sources: sources.map(source).collect(),
             producers: self.producers.last_offsets(),
             map: OffsetMap::new(limits.memory, limits.load_factor),

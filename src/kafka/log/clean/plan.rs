@@ -23,6 +23,8 @@ pub struct Cleanable {
     /// The last cleaning's end is not in the log and has been replaced by the log's start.
     pub reset: bool,
     min_ratio: f64,
+    /// How often the log had been cut.
+    pub(super) truncations: u64,
 }
 
 impl Cleanable {
@@ -50,6 +52,7 @@ impl Log {
         let clean = self.segments.partition_point(|segment| segment.base < first_dirty);
         let dirty = self.slot_of(first_dirty.min(upto))..self.slot_of(upto);
         Ok(Cleanable {
+            truncations: self.flush.truncations(),
             first_dirty,
             upto,
             clean_bytes: size(&self.segments[..clean]),

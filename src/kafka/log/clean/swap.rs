@@ -63,8 +63,8 @@ impl Cleaned {
         sync_dir(self.disk.as_ref(), &self.dir).await
     }
 
-    /// Takes the segment away again, durably: it was stored, and its log has been cut meanwhile. A crash before that
-    /// brings back what was cut off.
+    /// Takes the segment away again, durably: it was stored, and its log has been cut meanwhile. A start before that
+    /// puts it in the place of what came since.
     pub async fn discard(self) -> Result<(), LogError> {
         for suffix in SUFFIXES {
             let path = format!("{}{SWAP}", path_of(&self.dir, self.segment.base, suffix));

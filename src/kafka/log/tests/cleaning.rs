@@ -129,6 +129,23 @@ fn a_log_that_was_cut_meanwhile_is_not_what_was_cleaned() {
 }
 
 #[test]
+fn what_was_to_be_cleaned_of_a_log_that_was_cut_since_is_not_begun() {
+    let mut log = Fixture::with(compacted());
+    let fill = |log: &mut Fixture| {
+        put(log, &[(1, Some("a")), (2, Some("b"))]);
+        put(log, &[(1, Some("c"))]);
+        ripen(log);
+    };
+    fill(&mut log);
+    let begins = |log: &Fixture, cleanable| log.begin_cleaning(cleanable, LIMITS, WallTime(600));
+    let cleanable = log.cleanable(Some(Offset(0)), WallTime(600)).unwrap();
+    assert!(begins(&log, &cleanable).is_some());
+    log.truncate_to(Offset(0), WallTime(600)).unwrap();
+    fill(&mut log);
+    assert!(begins(&log, &cleanable).is_none(), "all of it is durable, and it is another log");
+}
+
+#[test]
 fn every_offset_leads_to_the_next_record_there_is() {
     let mut log = Fixture::with(compacted());
     for round in 0..40 {
