@@ -195,8 +195,8 @@ async fn clean(
     }
 }
 
-/// A step while the log is there, and all that it had. One that is deleted loses its directory to whoever gets its name next; as
-/// long as it is locked and not retired, the directory is its own.
+/// A step while the log is there, and all that it had. One that is deleted loses its directory to whoever gets its name
+/// next; as long as it is locked and not retired, the directory is its own.
 fn step(partition: &Partition, cleaning: &mut Cleaning) -> Result<Option<Step>, LogError> {
     let log = partition.log();
     if partition.is_retired() || !log.is_as_cleaned(cleaning) {

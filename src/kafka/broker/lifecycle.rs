@@ -228,8 +228,8 @@ impl Dealings {
         let policy = broker.config.behaviour.controller.stale_broker_epoch;
         // An operator may also have taken its registration away, which is not for the broker to undo.
         let is_overtaken = || {
-            let known = broker.metadata.newest().broker(broker.id()).map(|known| known.epoch);
-            known.is_some_and(|known| known != lifecycle.epoch())
+            let newest = broker.metadata.newest();
+            newest.broker(broker.id()).is_some_and(|known| known.epoch != lifecycle.epoch())
         };
         if is_stale && policy == StaleBrokerEpoch::RegistersAgain && is_overtaken() {
             self.is_registered = false;

@@ -95,8 +95,7 @@ fn last_broker_epoch(mark: &str) -> BrokerEpoch {
 
 /// Before the first log is opened (`LogManager.loadLogs`).
 pub(super) async fn take_mark_away(disk: &dyn Disk) -> Result<(), LogError> {
-    let path = || CLEAN_SHUTDOWN.to_owned();
-    let failed = |source: io::Error| LogError::Io { action: "remove", path: path(), source };
+    let failed = |source| LogError::Io { action: "remove", path: CLEAN_SHUTDOWN.into(), source };
     match disk.remove(CLEAN_SHUTDOWN) {
         Ok(()) => disk.sync_dir("").await.map_err(failed),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

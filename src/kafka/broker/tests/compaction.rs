@@ -25,7 +25,7 @@ use kafka_protocol::{
 use super::{
     bench::{NodeConfig, Wire, beside_a_changed, pause, start_changed},
     cluster::Shape,
-    replicas::{isolate, until, with_replicas},
+    replicas::{cut_from_brokers, until, with_replicas},
     requests::fetch,
     storage::{name, setting, start_offset},
 };
@@ -339,7 +339,7 @@ fn a_cleaning_of_a_log_that_is_cut_meanwhile_is_given_up() {
             for value in 0..30 {
                 put(&env, &mut wire, value % 3, Some(value)).await;
             }
-            isolate(&world, "b2");
+            cut_from_brokers(&world, "b2");
             world.disk("b2").set_sync_latency(Latency::Constant(Duration::from_secs(1)));
             let has = |end: &str| world.disk("b2").files().iter().any(|path| path.ends_with(end));
             until!(env, "it is cleaned", has(state));

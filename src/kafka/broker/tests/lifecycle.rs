@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{
     super::lifecycle::registration,
     bench::pause,
-    replicas::{LAG, isolate, isr, open, until, with_replicas, with_settings},
+    replicas::{LAG, cut_from_brokers, isr, open, until, with_replicas, with_settings},
 };
 use crate::kafka::types::BrokerEpoch;
 
@@ -16,7 +16,7 @@ fn a_broker_whose_registration_was_overtaken_registers_again() {
     with_settings(&settings, &[], |world, env, stage| async move {
         let mut controller = open(&env, "b1").await;
         until!(env, "all are in sync", isr(&mut controller).await.len() == 3);
-        isolate(&world, "b3");
+        cut_from_brokers(&world, "b3");
         until!(env, "b3 is fenced", isr(&mut controller).await.len() == 2);
         // Of a former life, which the controller comes to now.
         let late = registration(&stage.broker(3), BrokerEpoch::NONE);

@@ -185,7 +185,7 @@ where
 }
 
 /// Cuts a broker off from the two others; whoever else talks to it goes on.
-pub(super) fn isolate(world: &World, broker: &str) {
+pub(super) fn cut_from_brokers(world: &World, broker: &str) {
     for other in BROKERS.into_iter().filter(|other| *other != broker) {
         world.links(broker, other).iter().for_each(LinkControl::sever);
     }

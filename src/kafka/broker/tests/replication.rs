@@ -3,8 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use kafka_protocol::messages::{
-    BrokerId as WireBrokerId, DeleteRecordsRequest, FetchRequest, OffsetCommitRequest,
-    delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic},
+    BrokerId as WireBrokerId, FetchRequest, OffsetCommitRequest,
     fetch_request::{FetchPartition, FetchTopic, ReplicaState},
     offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic},
 };
@@ -13,10 +12,11 @@ use kafka_protocol::protocol::StrBytes;
 use super::{
     bench::{Wire, batch, pause},
     replicas::{
-        LAG, ROUNDS, Stage, code, describe, elect, isolate, isr, open, seen, send, until,
+        LAG, ROUNDS, Stage, code, cut_from_brokers, describe, elect, isr, open, seen, send, until,
         with_replicas, with_settings,
     },
     requests::{fetch, produce, topic},
+    storage::delete,
 };
 use crate::{
     env::Env,
@@ -170,7 +170,7 @@ fn a_deposed_leader_gives_up_what_nobody_else_has() {
         assert_eq!(send(&mut old, -1, "a").await, 0);
         pause(&env, ROUNDS).await;
         // The client's link to b2 stays.
-        isolate(&world, "b2");
+        cut_from_brokers(&world, "b2");
         assert_eq!(send(&mut old, 1, "lost").await, 0);
         let mut new = open(&env, "b3").await;
         until!(env, "b3 leads", send(&mut new, -1, "b").await == 0);
@@ -221,7 +221,7 @@ fn a_cut_is_in_the_recovery_points_before_the_epochs_forget_it() {
     with_settings(&settings, &topic, |world, env, _| async move {
         let mut old = open(&env, "b2").await;
         assert_eq!(send(&mut old, -1, "a").await, 0);
-        isolate(&world, "b2");
+        cut_from_brokers(&world, "b2");
         assert_eq!(send(&mut old, 1, "lost").await, 0);
         let mut new = open(&env, "b3").await;
         until!(env, "b3 leads", send(&mut new, -1, "b").await == 0);
@@ -283,7 +283,7 @@ fn a_write_of_a_former_leadership_is_refused_though_its_leader_leads_again() {
         let mut b2 = open(&env, "b2").await;
         assert_eq!(send(&mut b2, -1, "a").await, 0);
         pause(&env, ROUNDS).await;
-        isolate(&world, "b2");
+        cut_from_brokers(&world, "b2");
         let broker = stage.broker(2);
         let partition = broker.partitions.find("t", 0).unwrap();
         let lost = batch("lost");
@@ -457,13 +457,7 @@ fn deleted_records_are_gone_everywhere_before_the_answer() {
             assert_eq!(send(&mut leader, -1, value).await, 0);
         }
         pause(&env, ROUNDS).await;
-        let delete = |offset| {
-            let partition = DeleteRecordsPartition::default().with_offset(offset);
-            let asked = DeleteRecordsTopic::default()
-                .with_name(topic("t"))
-                .with_partitions(vec![partition]);
-            DeleteRecordsRequest::default().with_timeout_ms(3000).with_topics(vec![asked])
-        };
+        let delete = |offset| delete("t", offset).with_timeout_ms(3000);
         let answer = leader.ask(2, &delete(2)).await;
         let result = &answer.topics[0].partitions[0];
         assert_eq!((result.error_code, result.low_watermark), (0, 2));
@@ -525,7 +519,7 @@ fn a_coordinator_follows_its_partition_and_a_commit_waits_for_replicas() {
         pause(&env, ROUNDS).await;
         // The controller stays within reach of the one that is elected.
         let next = ["b2", "b3"].into_iter().find(|name| *name != first).unwrap();
-        isolate(&world, &first);
+        cut_from_brokers(&world, &first);
         let answer = wire.ask(8, &commit(8)).await;
         assert_ne!(answer.topics[0].partitions[0].error_code, 0, "nobody else has it");
         world.heal_all();

@@ -103,7 +103,7 @@ fn the_oldest_records_go_by_size() {
     });
 }
 
-fn delete(topic: &'static str, offset: i64) -> DeleteRecordsRequest {
+pub(super) fn delete(topic: &'static str, offset: i64) -> DeleteRecordsRequest {
     let partition = DeleteRecordsPartition::default().with_offset(offset);
     let topic =
         DeleteRecordsTopic::default().with_name(name(topic)).with_partitions(vec![partition]);

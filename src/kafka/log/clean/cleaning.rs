@@ -131,8 +131,8 @@ impl Log {
         })
     }
 
-    /// Whether nothing was cut off since the cleaning began. Else it is to be given up: an unclean election may cut what it
-    /// has read (`LogCleanerManager.abortAndPauseCleaning`).
+    /// Whether nothing was cut off since the cleaning began. Else it is to be given up: an unclean election may cut what
+    /// it has read (`LogCleanerManager.abortAndPauseCleaning`).
     pub fn is_as_cleaned(&self, cleaning: &Cleaning) -> bool {
         self.flush.truncations() == cleaning.truncations
     }

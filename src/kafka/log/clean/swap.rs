@@ -67,16 +67,15 @@ impl Cleaned {
     /// puts it in the place of what came since.
     pub async fn discard(self) -> Result<(), LogError> {
         for suffix in SUFFIXES {
-            let path = format!("{}{SWAP}", path_of(&self.dir, self.segment.base, suffix));
-            self.disk.remove(&path).map_err(LogError::io("remove", &path))?;
+            remove(self.disk.as_ref(), &self.dir, &swap_name(self.segment.base, suffix))?;
         }
         sync_dir(self.disk.as_ref(), &self.dir).await
     }
 }
 
 impl Log {
-    /// Uses the segment from now on; it must have been stored, and the log be as it was ([`Log::is_as_cleaned`]). The files of those before it are called
-    /// `.deleted` then.
+    /// Uses the segment from now on; it must have been stored, and the log be as it was ([`Log::is_as_cleaned`]). The
+    /// files of those before it are called `.deleted` then.
     pub fn swap_in(&mut self, cleaned: Cleaned) -> Result<Swap, LogError> {
         let Cleaned { disk, dir, mut segment, replaced } = cleaned;
         let base = segment.base;
